@@ -1,0 +1,24 @@
+# What can one do here? `make run` starts everything on this machine; nothing else needs to be set up before.
+
+SETUP = infra/local/setup.sh
+PYTHON = .venv/bin/python
+
+.PHONY: run token bench-corpus check test lock
+
+run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
+	@$(SETUP) run && exec $(PYTHON) -m infra.local
+
+token: # a bearer token for what `make run` started
+	@$(SETUP) run && exec .venv/bin/embedge token mint
+
+bench-corpus: # real passages, twice, through openai-python and what `make run` started; ARGS="--inputs 500"
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.corpus $(ARGS)
+
+check: # what a change must pass: format, lint, types, architecture, dead code, the quick tests
+	@$(SETUP) test && exec $(PYTHON) -m tests.run check
+
+test: # everything
+	@$(SETUP) test && exec $(PYTHON) -m tests.run test
+
+lock: # every lock, keeping what still fits; LOCK_ARGS=--upgrade takes the newest
+	@$(SETUP) run && exec infra/local/lock.sh $(LOCK_ARGS)
