@@ -1,0 +1,80 @@
+"""How do calls' answers become the answer: one vector for every input, in the order of the inputs?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from embedge.core import vector_codec
+from embedge.core.admission import Wanted
+from embedge.core.batching import UpstreamCall
+from embedge.core.gcra import RateState
+from embedge.core.metering import cost_nano_usd, estimated_tokens, split_by_size
+from embedge.core.request import Encoding
+from embedge.core.vector_codec import FloatVectors, StoredVector
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a call brought: `vectors` of shape (misses, dimensions), float32, finite, row i for miss i.
+
+    `reported_tokens` is the provider's own total, None where it gives none; `billed_tokens` what the call is paid for.
+    """
+
+    call: UpstreamCall
+    vectors: FloatVectors
+    reported_tokens: int | None
+    billed_tokens: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The answer: `vectors` in the order of the inputs, at full size, to be given in `dimensions` and `encoding`."""
+
+    model: str
+    encoding: Encoding
+    dimensions: int
+    vectors: tuple[StoredVector, ...]
+    tokens: int
+    hits: int
+    misses: int
+    targets: tuple[str, ...]
+    cost_nano_usd: int
+    rates: tuple[RateState, ...]
+
+
+def billed_tokens(call: UpstreamCall, reported: int | None, counted: Mapping[bytes, int] | None) -> int:
+    """Return what a call is billed for: what the provider reports, else what was counted, else an estimate."""
+    if reported is not None:
+        return reported
+    return sum(_tokens_of(call, None, counted)[0])
+
+
+def stored_form(delivered: Iterable[Delivered], counted: Mapping[bytes, int] | None) -> dict[bytes, StoredVector]:
+    """Put what was delivered into its stored form, each under its key, with the tokens of its input."""
+    entries: dict[bytes, StoredVector] = {}
+    for part in delivered:
+        tokens, estimated = _tokens_of(part.call, part.reported_tokens, counted)
+        for miss, vector, count in zip(part.call.misses, part.vectors, tokens, strict=True):
+            entries[miss.key] = vector_codec.encode(miss.key, vector, count, estimated=estimated)
+    return entries
+
+
+def in_order(wanted: Wanted, vectors: Mapping[bytes, StoredVector]) -> tuple[StoredVector, ...]:
+    """Return one vector for each input, in order, duplicates included. Raises: KeyError where one is missing."""
+    return tuple(vectors[item.key] for item in wanted.inputs)
+
+
+def saved_nano_usd(wanted: Wanted, vectors: Mapping[bytes, StoredVector], fetched: Iterable[bytes]) -> int:
+    """Return what the inputs that were not fetched would have cost at the route's first target."""
+    price = wanted.route.targets[0].price_nano_usd_per_million_tokens
+    everything = sum(vectors[item.key].tokens for item in wanted.inputs)
+    return cost_nano_usd(everything - sum(vectors[key].tokens for key in fetched), price)
+
+
+def _tokens_of(call: UpstreamCall, reported: int | None, counted: Mapping[bytes, int] | None) -> tuple[list[int], bool]:
+    """Return the tokens of each miss, and whether they are an estimate."""
+    if counted is not None:
+        return [counted[miss.key] for miss in call.misses], False
+    if reported is not None:
+        return split_by_size(reported, [miss.size_bytes for miss in call.misses]), len(call.misses) > 1
+    return [estimated_tokens(miss.size_bytes, miss.token_bound) for miss in call.misses], True

@@ -1,0 +1,51 @@
+"""Which earlier answer may stand for this input? One whose key is the same 32 bytes.
+
+SHA-256 over length-prefixed parts: scope, space, kind of input, the input's exact bytes.
+"""
+
+import hashlib
+from dataclasses import fields
+from typing import Literal
+
+from embedge.core.request import EmbeddingRequest, Input, Text
+from embedge.core.route import Space
+
+_VERSION = b"embedge/1"
+
+# Every field of a request is decided here, or the module does not import: is it part of what a vector is?
+_DECIDED: dict[str, Literal["through the route's space", "hashed", "same vector either way", "attribution"]] = {
+    "model": "through the route's space",
+    "inputs": "hashed",
+    "encoding_format": "same vector either way",
+    "dimensions": "same vector either way",  # cut from the stored vector of full size
+    "user": "attribution",
+    "service_tier": "same vector either way",
+}
+if undecided := {field.name for field in fields(EmbeddingRequest)} ^ _DECIDED.keys():
+    raise AssertionError(f"decide whether these fields are part of the cache key: {sorted(undecided)}")
+
+
+class Keyring:
+    """Makes the keys of one scope and one space; what they share is hashed once."""
+
+    def __init__(self, tenant: str | None, space: Space) -> None:
+        """Take the tenant whose entries these are, or None where all tenants share them."""
+        scope = b"shared" if tenant is None else b"tenant" + _sized(tenant.encode())
+        self._prefix = hashlib.sha256(_VERSION + _sized(scope) + _sized(space_id(space)))
+
+    def key(self, wanted: Input) -> bytes:
+        """Return the 32 bytes under which this input's vector is kept."""
+        digest = self._prefix.copy()
+        digest.update(b"text" if isinstance(wanted, Text) else b"toks")
+        digest.update(_sized(wanted.identity()))
+        return digest.digest()
+
+
+def space_id(space: Space) -> bytes:
+    """Return 32 bytes that differ wherever two spaces do."""
+    values = (getattr(space, field.name) for field in fields(space))
+    return hashlib.sha256(b"".join(_sized(repr(value).encode()) for value in values)).digest()
+
+
+def _sized(part: bytes) -> bytes:
+    return len(part).to_bytes(8, "little") + part

@@ -1,0 +1,108 @@
+"""What does a caller ask for, and who is the caller?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Encoding: TypeAlias = Literal["float", "base64"]
+ServiceTier: TypeAlias = Literal["auto", "default", "flex"]
+Scope: TypeAlias = Literal["embeddings", "models", "usage", "admin"]
+
+MAX_INPUTS = 2048
+MAX_REQUEST_TOKENS = 300_000
+MAX_BODY_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One input as text, embedded exactly as sent."""
+
+    content: str
+
+    def identity(self) -> bytes:
+        """Return the bytes that make this input this input: UTF-8."""
+        return self.content.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One input as token ids, in the order of the text; each fits 32 bits."""
+
+    ids: tuple[int, ...]
+
+    def identity(self) -> bytes:
+        """Return the bytes that make this input this input: each id as four bytes, little-endian."""
+        return b"".join(token.to_bytes(4, "little") for token in self.ids)
+
+
+Input: TypeAlias = Text | Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """The body of `POST /v1/embeddings`, read and checked. `inputs` keep their order and their duplicates."""
+
+    model: str
+    inputs: tuple[Input, ...]
+    encoding_format: Encoding = "float"
+    dimensions: int | None = None
+    user: str | None = None
+    service_tier: ServiceTier | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a tenant may use. Money in nano-dollars; `NO_LIMIT` where a period does not bind."""
+
+    requests_per_minute: int
+    tokens_per_minute: int
+    day_nano_usd: int
+    month_nano_usd: int
+    total_nano_usd: int
+
+
+NO_LIMIT = 10**18
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, as a verified token says: a tenant, what it may do, and which models (shell patterns) it may name."""
+
+    tenant: str
+    scopes: frozenset[Scope]
+    models: tuple[str, ...]
+    limits: Limits
+
+
+@dataclass(slots=True)
+class Observation:
+    """What one invocation came to, filled in along the way; what was never reached keeps its default."""
+
+    tenant: str = ""
+    bot: str = "default"
+    project: str = ""
+    user: str = ""
+    model: str = "unresolved"
+    provider: str = "none"
+    inputs: int = 0
+    hits: int = 0
+    misses: int = 0
+    duplicates: int = 0
+    tokens_served: int = 0
+    tokens_billed: int = 0
+    cost_nano_usd: int = 0
+    saved_nano_usd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request before anything is known of it.
+
+    `credential` is the Authorization header as it came. `read` parses the body and raises InvalidRequest or NotServed;
+    it is called only for a caller that is known. `deadline_s` is on the event loop's clock.
+    """
+
+    credential: str | None
+    read: Callable[[], EmbeddingRequest]
+    deadline_s: float
+    observation: Observation

@@ -1,0 +1,86 @@
+"""What is a route: one vector space, and the targets that serve it?"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+ProviderName: TypeAlias = Literal["openai", "tei"]
+TransportName: TypeAlias = Literal["https", "sagemaker"]
+TokenizerFamily: TypeAlias = Literal["byte_bpe", "bert"]
+TokenInputs: TypeAlias = Literal["native", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """All that decides where a text lies; vectors of two spaces never mix. Each field is part of the cache key."""
+
+    model: str
+    revision: str
+    dimensions: int
+    normalised: bool
+    prompt: str = ""
+    storage: Literal["f32"] = "f32"
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """What one call to a target may carry, and how many may be under way at once."""
+
+    inputs: int
+    tokens: int
+    body_bytes: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place that serves the space of its route.
+
+    `endpoint` is a base URL for `https` and an endpoint's name for `sagemaker`; `secret` is a reference
+    (`env:NAME`, `secretsmanager:NAME`), never a secret. Lower `priority` goes first.
+    """
+
+    id: str
+    provider: ProviderName
+    transport: TransportName
+    endpoint: str
+    model: str
+    secret: str | None
+    price_nano_usd_per_million_tokens: int
+    limits: CallLimits
+    priority: int
+    connect_timeout_s: float
+    read_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """How a model counts: its family gives an upper bound for any text, its file (where there is one) exact counts."""
+
+    family: TokenizerFamily
+    file: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a model's name leads to. `alias` is its first name; `names` are others that lead here too."""
+
+    alias: str
+    names: tuple[str, ...]
+    space: Space
+    targets: tuple[Target, ...]
+    max_input_tokens: int
+    tokenizer: Tokenizer | None
+    token_inputs: TokenInputs
+    reducible: bool
+    shared: bool
+    ttl_s: int
+    owned_by: str
+    created_s: int
+
+    def answers_to(self) -> tuple[str, ...]:
+        """Return every name of this route, the underlying model's included, each once."""
+        return tuple(dict.fromkeys((self.alias, *self.names, self.space.model)))
+
+    def dearest(self) -> int:
+        """Return the price of the dearest target, in nano-dollars per million tokens: what a hold is priced at."""
+        return max(target.price_nano_usd_per_million_tokens for target in self.targets)

@@ -1,0 +1,132 @@
+"""Is this document a route? What operators write, and the route that it means.
+
+```json
+{"alias": "text-embedding-3-small",
+ "space": {"model": "text-embedding-3-small", "revision": "2024-01-25", "dimensions": 1536},
+ "max_input_tokens": 8192, "tokenizer": {"family": "byte_bpe"}, "reducible": true, "token_inputs": "native",
+ "targets": [{"id": "openai", "provider": "openai", "transport": "https",
+              "endpoint": "https://api.openai.com/v1", "secret": "secretsmanager:embedge/openai",
+              "price_usd_per_million_tokens": "0.02"}]}
+```
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from embedge.core.route import (
+    CallLimits,
+    ProviderName,
+    Route,
+    Space,
+    Target,
+    TokenInputs,
+    Tokenizer,
+    TokenizerFamily,
+    TransportName,
+)
+from embedge.errors import InvalidValue
+
+_Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+_Seconds = Annotated[float, Field(gt=0, le=900)]
+_NANO = 10**9
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Space(_Document):
+    model: _Name
+    revision: _Name
+    dimensions: Annotated[int, Field(ge=1, le=65_535)]
+    normalised: bool = True
+    prompt: str = ""
+
+
+class _Tokenizer(_Document):
+    family: TokenizerFamily
+    file: str | None = None
+
+
+class _Limits(_Document):
+    # OpenAI's own limits (API reference, read 2026-08); a self-hosted server's are smaller.
+    inputs: Annotated[int, Field(ge=1, le=2048)] = 2048
+    tokens: Annotated[int, Field(ge=1)] = 300_000
+    body_bytes: Annotated[int, Field(ge=1)] = 4_000_000
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+
+
+class _Target(_Document):
+    id: _Name
+    provider: ProviderName
+    transport: TransportName
+    endpoint: _Name
+    model: _Name | None = None
+    secret: Annotated[str, Field(pattern=r"^(env|secretsmanager):[A-Za-z0-9/_+=.@-]+$")] | None = None
+    price_usd_per_million_tokens: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=9)]
+    limits: _Limits = _Limits()
+    priority: int = 0
+    connect_timeout_s: _Seconds = 2.0
+    read_timeout_s: _Seconds = 20.0
+
+    def target(self, model: str) -> Target:
+        return Target(
+            id=self.id,
+            provider=self.provider,
+            transport=self.transport,
+            endpoint=self.endpoint.rstrip("/"),
+            model=self.model or model,
+            secret=self.secret,
+            price_nano_usd_per_million_tokens=int(self.price_usd_per_million_tokens * _NANO),
+            limits=CallLimits(**self.limits.model_dump()),
+            priority=self.priority,
+            connect_timeout_s=self.connect_timeout_s,
+            read_timeout_s=self.read_timeout_s,
+        )
+
+
+class _Route(_Document):
+    alias: _Name
+    names: tuple[_Name, ...] = ()
+    space: _Space
+    targets: Annotated[tuple[_Target, ...], Field(min_length=1, max_length=8)]
+    max_input_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
+    tokenizer: _Tokenizer | None = None
+    token_inputs: TokenInputs = "refused"
+    reducible: bool = False
+    shared: bool = False
+    ttl_s: Annotated[int, Field(ge=60, le=3650 * 86_400)] = 30 * 86_400
+    owned_by: _Name = "embedge"
+    created_s: Annotated[int, Field(ge=0, le=2**53)] = 0
+
+    @model_validator(mode="after")
+    def _one_id_each(self) -> "_Route":
+        if len({target.id for target in self.targets}) < len(self.targets):
+            raise ValueError("targets: each needs an id of its own")
+        return self
+
+
+def parse_route(document: str | bytes) -> Route:
+    """Read a JSON document. Raises: InvalidValue, whose message names each field that is wrong."""
+    try:
+        read = _Route.model_validate_json(document)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
+        raise InvalidValue(f"This is not a route: {wrong}") from error
+    targets = sorted((target.target(read.space.model) for target in read.targets), key=lambda target: target.priority)
+    return Route(
+        alias=read.alias,
+        names=read.names,
+        space=Space(**read.space.model_dump()),
+        targets=tuple(targets),
+        max_input_tokens=read.max_input_tokens,
+        tokenizer=Tokenizer(**read.tokenizer.model_dump()) if read.tokenizer else None,
+        token_inputs=read.token_inputs,
+        reducible=read.reducible,
+        shared=read.shared,
+        ttl_s=read.ttl_s,
+        owned_by=read.owned_by,
+        created_s=read.created_s,
+    )

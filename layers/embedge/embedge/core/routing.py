@@ -1,0 +1,42 @@
+"""Which route serves this name for this caller?"""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+from embedge.core.request import Principal, Scope
+from embedge.core.route import Route
+from embedge.errors import ModelNotAllowed, ModelNotFound, ScopeMissing
+
+
+def require_scope(principal: Principal, scope: Scope) -> None:
+    """Let pass only who may do this. Raises: ScopeMissing."""
+    if scope not in principal.scopes:
+        raise ScopeMissing(f"This token lacks the scope '{scope}'. Ask whoever issued it for one that has it.")
+
+
+def by_name(routes: Iterable[Route]) -> dict[str, Route]:
+    """Return each route under every name that leads to it; an alias wins over another route's further names."""
+    known = tuple(routes)
+    names = {name: route for route in known for name in route.answers_to()}
+    return names | {route.alias: route for route in known}
+
+
+def choose(routes: Mapping[str, Route], principal: Principal, model: str) -> Route:
+    """Return the route of a name. Raises: ModelNotFound, ModelNotAllowed. There is no other model to fall back to."""
+    route = routes.get(model)
+    if route is None:
+        raise ModelNotFound(
+            "The model in this request does not exist here. GET /v1/models lists those that do.",
+            param="model",
+        )
+    if not may_use(principal, route):
+        raise ModelNotAllowed(
+            f"This token may not use the model {route.alias}. Ask whoever issued it, or see GET /v1/models.",
+            param="model",
+        )
+    return route
+
+
+def may_use(principal: Principal, route: Route) -> bool:
+    """Tell whether a caller's patterns name this route, by any of its names."""
+    return any(fnmatchcase(name, pattern) for name in route.answers_to() for pattern in principal.models)

@@ -1,0 +1,203 @@
+"""What do we need from outside? Each is a Protocol of at most three methods; adapters fulfil them, fakes too."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from embedge.core.admission import WantedInput
+from embedge.core.balance import Claim, Settled
+from embedge.core.conditional_update import ConditionalUpdate, Outcome
+from embedge.core.gcra import RateState
+from embedge.core.request import Observation, Principal
+from embedge.core.route import Route, Target
+from embedge.core.vector_codec import StoredVector
+
+
+class Clock(Protocol):
+    """The wall clock."""
+
+    def now_s(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Who is asking?"""
+
+    async def verify(self, credential: str | None) -> Principal:
+        """Return whom the Authorization header proves. Raises: AuthenticationFailed, ServiceUnavailable."""
+        ...
+
+
+class ControlTable(Protocol):
+    """What operators decide: routes, keys. One JSON document for each (pk, sk)."""
+
+    async def get(self, pk: str, sk: str) -> str | None:
+        """Return a document, None where there is none. Raises: ServiceUnavailable."""
+        ...
+
+    async def query(self, pk: str) -> Mapping[str, str]:
+        """Return every document of a partition by its sort key. Raises: ServiceUnavailable."""
+        ...
+
+    async def put(self, pk: str, sk: str, document: str) -> None:
+        """Write a document, replacing what was there. Raises: ServiceUnavailable."""
+        ...
+
+
+class Routes(Protocol):
+    """Where does a model's name lead?"""
+
+    async def current(self) -> Mapping[str, Route]:
+        """Return every route by every name that leads to it. Raises: ServiceUnavailable where none is known."""
+        ...
+
+
+class Rates(Protocol):
+    """How often may a tenant ask?"""
+
+    async def admit(self, principal: Principal) -> RateState:
+        """Admit one request and return what is left. Raises: RequestRateLimited."""
+        ...
+
+
+class Cache(Protocol):
+    """Vectors by the hash of their input."""
+
+    async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+        """Return what is kept, checked, under those of the keys that are; a fault is a miss, never an error."""
+        ...
+
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int) -> None:
+        """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
+        ...
+
+
+class LedgerTable(Protocol):
+    """One item at a time, changed atomically or not at all."""
+
+    async def apply(self, pk: str, sk: str, update: ConditionalUpdate) -> Outcome:
+        """Carry out an update. Raises: ServiceUnavailable where nobody knows whether it was; it is not tried again."""
+        ...
+
+
+class Attempt(Protocol):
+    """One call to a target, paid from a hold. One that is never ended counts as its worst case."""
+
+    def billed(self, nano_usd: int) -> None:
+        """Say what the call cost."""
+        ...
+
+    def unbilled(self) -> None:
+        """Say that the call is known to have cost nothing."""
+        ...
+
+    def unknown(self) -> None:
+        """Say that the call has ended, and that nobody knows what it cost: its worst case counts."""
+        ...
+
+
+class Hold(Protocol):
+    """Money taken from the ledger for one request: a charge that only its holder may reduce."""
+
+    async def attempt(self, bound_nano_usd: int, worst_nano_usd: int) -> Attempt:
+        """Cover a call before it is sent, taking more where the hold does not reach.
+
+        `bound_nano_usd` is the most that it may cost; `worst_nano_usd` what counts if its outcome stays unknown.
+        Raises: BudgetSpent, ServiceUnavailable: then the call must not be sent.
+        """
+        ...
+
+    async def settle(self) -> Settled:
+        """End the hold: what no attempt was billed for goes back, what was billed beyond it is charged."""
+        ...
+
+
+class Ledger(Protocol):
+    """Money and tokens, taken before they are spent."""
+
+    async def take(self, principal: Principal, claim: Claim) -> Hold:
+        """Take all of the claim or none. Raises: BudgetSpent, TokenRateLimited, ServiceUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what is in the purses."""
+        ...
+
+
+class Tokenizers(Protocol):
+    """Exact token counts."""
+
+    async def count(self, route: Route, wanted: Sequence[WantedInput]) -> Mapping[bytes, int] | None:
+        """Return the tokens of each input by its key; None where this process cannot count for this route."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """What a provider wants sent: `path` is appended to the target's endpoint where its transport has paths."""
+
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WireResponse:
+    """What came back: the status of the model's server, headers in lower case, and the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def is_success(self) -> bool:
+        """Tell whether the status is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 (HTTP's own meaning)
+
+
+class NotSent(Exception):
+    """The request never reached the target: nothing can have been billed."""
+
+
+class NoAnswer(Exception):
+    """The request may have reached the target, and no complete answer came: it may have been billed."""
+
+
+class TimedOut(NoAnswer):
+    """No complete answer came in time."""
+
+
+class Transport(Protocol):
+    """How bytes travel to a target."""
+
+    async def send(self, target: Target, request: WireRequest) -> WireResponse:
+        """Send once and return any answer, whatever its status. Raises: NotSent, NoAnswer, TimedOut."""
+        ...
+
+
+class Secrets(Protocol):
+    """Secrets by reference."""
+
+    async def reveal(self, reference: str) -> str:
+        """Return the secret. Raises: ServiceUnavailable."""
+        ...
+
+
+class Telemetry(Protocol):
+    """What operators see."""
+
+    def record(self, observation: Observation, status: int, latency_ms: float, request_id: str) -> None:
+        """Write one log line and one metrics blob for one invocation."""
+        ...
+
+
+class SigningKeys(Protocol):
+    """The team's private keys: operators can read them, and no function can."""
+
+    async def load(self) -> tuple[str, str] | None:
+        """Return the newest key's name and its PEM, None where there is none. Raises: ServiceUnavailable."""
+        ...
+
+    async def keep(self, kid: str, pem: str) -> None:
+        """Keep a key. Raises: ServiceUnavailable."""
+        ...

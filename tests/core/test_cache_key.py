@@ -1,0 +1,152 @@
+"""Do two inputs share a vector exactly where scope, space, kind and bytes are the same?"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import embedge
+from embedge.core.admission import want
+from embedge.core.cache_key import Keyring, space_id
+from embedge.core.request import Input, Text, Tokens
+from embedge.core.route import Space
+from tests.core.samples import request, route
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SPACE = Space("model", "revision", 8, normalised=True)
+# Few and awkward, so that equal ones meet, and so that one part's end could pass for the next one's beginning.
+AWKWARD = st.text(alphabet="a'\",\0", max_size=2)
+TENANTS = st.none() | AWKWARD | st.sampled_from(["shared", "tenant", "None"])
+SPACES = st.builds(Space, AWKWARD, AWKWARD, st.sampled_from([1, 11]), normalised=st.booleans(), prompt=AWKWARD)
+CHARACTERS = st.sampled_from(["a", "b", "\0", "é", "e\u0301", "toks", "text"])
+INPUTS: st.SearchStrategy[Input] = st.lists(CHARACTERS, max_size=3).map("".join).map(Text) | st.lists(
+    st.sampled_from([0, 0x61616161, int.from_bytes(b"toks", "little")]), max_size=2
+).map(lambda ids: Tokens(tuple(ids)))
+PARTS = st.tuples(TENANTS, SPACES, INPUTS)
+
+
+def key(tenant: str | None, space: Space, content: Input) -> bytes:
+    return Keyring(tenant, space).key(content)
+
+
+@settings(max_examples=200)
+@given(PARTS, PARTS, st.tuples(st.booleans(), st.booleans(), st.booleans()))
+def test_two_keys_are_equal_exactly_where_scope_space_kind_and_bytes_are(
+    one: tuple[str | None, Space, Input],
+    drawn: tuple[str | None, Space, Input],
+    same: tuple[bool, bool, bool],
+) -> None:
+    same_tenant, same_space, same_input = same
+    other = (
+        one[0] if same_tenant else drawn[0],
+        one[1] if same_space else drawn[1],
+        one[2] if same_input else drawn[2],
+    )
+    assert (key(*one) == key(*other)) == (one == other)
+
+
+@given(TENANTS, SPACES, st.lists(INPUTS, max_size=5))
+def test_a_keyring_makes_the_same_key_whatever_it_has_made_before(
+    tenant: str | None, space: Space, contents: list[Input]
+) -> None:
+    keyring = Keyring(tenant, space)
+    assert [keyring.key(content) for content in contents] == [key(tenant, space, content) for content in contents]
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=6))
+def test_tokens_never_pass_for_a_text_of_the_same_bytes(ids: list[int]) -> None:
+    tokens = Tokens(tuple(ids))
+    try:
+        text = Text(tokens.identity().decode())
+    except UnicodeDecodeError:
+        text = Text("a" * 4 * len(ids))
+    assert len(text.identity()) == len(tokens.identity())
+    assert key("acme", SPACE, tokens) != key("acme", SPACE, text)
+
+
+def test_a_text_is_its_exact_bytes_neither_trimmed_nor_normalised() -> None:
+    texts = ["é", "e\u0301", "É", " é", "é ", "é\n", "\ufeffé"]
+    assert len({key("acme", SPACE, Text(text)) for text in texts}) == len(texts)
+
+
+def test_no_tenant_is_named_so_that_it_reads_what_all_share() -> None:
+    assert len({key(tenant, SPACE, Text("a")) for tenant in (None, "", "shared", "tenant", "None")}) == 5
+
+
+# Computed from the law by hand, not by this code.
+KEY_OF_TEXT = "be3697068666f3c13d98add1adb45ec8c163b6906de7f8c4a948654fa67813e7"
+KEY_OF_TOKENS = "aadc52bedda05626399c1a7c706c1390418917f727d1faeec0ffff4f17a72695"
+
+CHANGED: Mapping[str, Any] = {
+    "model": "modeL",
+    "revision": "revision2",
+    "dimensions": 9,
+    "normalised": False,
+    "prompt": "query: ",
+    "storage": "f16",
+}
+
+
+def test_every_field_of_a_space_changes_its_id() -> None:
+    assert CHANGED.keys() == {field.name for field in fields(Space)}
+    spaces = [SPACE, *(replace(SPACE, **{name: value}) for name, value in CHANGED.items())]
+    assert len({space_id(space) for space in spaces}) == len(spaces)
+    assert len({key(None, space, Text("a")) for space in spaces}) == len(spaces)
+
+
+@pytest.mark.parametrize(
+    "fields_of_request",
+    [
+        {"encoding_format": "base64"},
+        {"dimensions": 3},
+        {"user": "someone"},
+        {"service_tier": "flex"},
+    ],
+)
+def test_what_does_not_change_the_vector_does_not_change_the_key(fields_of_request: Mapping[str, Any]) -> None:
+    plain = want(request("a", "b"), route(), "acme")
+    assert want(request("a", "b", **fields_of_request), route(), "acme").keys() == plain.keys()
+
+
+def test_neither_the_name_that_was_asked_for_nor_the_targets_change_the_key() -> None:
+    plain = want(request("a"), route(), "acme").keys()
+    other = route(alias="other", names=["more"], ttl_s=60, owned_by="x", created_s=1, max_input_tokens=3)
+    assert want(replace(request("a"), model="other"), other, "acme").keys() == plain
+
+
+def test_a_route_that_is_shared_shares_among_all_tenants_and_another_with_none() -> None:
+    alone, shared = route(), route(shared=True)
+    assert want(request("a"), alone, "acme").keys() != want(request("a"), alone, "umbrella").keys()
+    assert want(request("a"), shared, "acme").keys() == want(request("a"), shared, "umbrella").keys()
+    assert want(request("a"), shared, "acme").keys() != want(request("a"), alone, "acme").keys()
+
+
+def test_keys_stay_what_they_were_so_that_a_release_does_not_empty_the_cache() -> None:
+    assert key("acme", SPACE, Text("a")).hex() == KEY_OF_TEXT
+    assert key(None, SPACE, Tokens((1, 2))).hex() == KEY_OF_TOKENS
+
+
+def test_a_new_field_of_a_request_does_not_import_until_somebody_decides_whether_it_is_identity(tmp_path: Path) -> None:
+    package = shutil.copytree(Path(embedge.__file__).parent, tmp_path / "embedge")
+    source = package / "core" / "request.py"
+    last_field = "    service_tier: ServiceTier | None = None\n"
+    changed = source.read_text(encoding="utf-8").replace(last_field, last_field + "    truncate: bool = False\n")
+    assert "truncate" in changed
+    source.write_text(changed, encoding="utf-8")
+    # Without asserts too: a deployment may run with -O.
+    command = [sys.executable, "-O", "-c", "import embedge.core.cache_key"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "decide whether these fields are part of the cache key: ['truncate']" in done.stderr

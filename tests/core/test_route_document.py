@@ -1,0 +1,190 @@
+"""Is a document a route or refused by the name of what is wrong, with its price exact to the nano-dollar?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from embedge.core.route import CallLimits, Space, Tokenizer
+from embedge.core.route_document import parse_route
+from embedge.errors import InvalidValue
+from tests.core.samples import document, route, target
+
+ROUTES = sorted((Path(__file__).parents[2] / "infra" / "routes").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", ROUTES, ids=lambda file: file.stem)
+def test_every_route_that_is_delivered_is_one_and_is_named_like_its_file(file: Path) -> None:
+    delivered = parse_route(file.read_text(encoding="utf-8"))
+    assert delivered.alias == delivered.space.model == file.stem
+    assert all(place.secret for place in delivered.targets)
+
+
+def test_there_are_routes_delivered() -> None:
+    assert len(ROUTES) >= 2
+
+
+def test_a_document_means_this_route() -> None:
+    read = route(
+        names=["s", "tiny"],
+        space={"model": "m", "revision": "r", "dimensions": 3, "normalised": False, "prompt": "query: "},
+        tokenizer={"family": "bert", "file": "tokenizer.json"},
+        targets=[
+            target(id="later", priority=2, endpoint="https://b.test/", model="their-m", secret="env:KEY"),
+            target(id="first", priority=1, limits={"inputs": 3, "concurrency": 2}),
+        ],
+        shared=True,
+        ttl_s=61,
+    )
+    assert read.space == Space("m", "r", 3, normalised=False, prompt="query: ")
+    assert read.tokenizer == Tokenizer("bert", "tokenizer.json")
+    assert read.answers_to() == ("small", "s", "tiny", "m")
+    assert (read.shared, read.ttl_s) == (True, 61)
+    first, later = read.targets
+    assert (first.id, first.model, first.secret) == ("first", "m", None)
+    assert (later.id, later.model, later.secret, later.endpoint) == ("later", "their-m", "env:KEY", "https://b.test")
+    assert first.limits == CallLimits(3, 300_000, 4_000_000, 2)
+
+
+def test_targets_of_one_priority_stay_in_the_order_written() -> None:
+    names = ["c", "a", "b"]
+    assert [place.id for place in route(targets=[target(id=name) for name in names]).targets] == names
+
+
+@given(st.integers(0, 10**12 - 1), st.sampled_from(["text", "number"]))
+def test_a_price_is_exact_to_the_nano_dollar(nano_usd: int, form: str) -> None:
+    text = f"{nano_usd // 10**9}.{nano_usd % 10**9:09d}"
+    written = json.dumps(document(targets=[target(price_usd_per_million_tokens="PRICE")]))
+    read = parse_route(written.replace('"PRICE"', f'"{text}"' if form == "text" else text))
+    assert read.targets[0].price_nano_usd_per_million_tokens == nano_usd
+
+
+def test_a_route_is_held_at_its_dearest_target() -> None:
+    prices = ["0.02", "0.13", "0"]
+    dear = route(targets=[target(id=price, price_usd_per_million_tokens=price) for price in prices])
+    assert dear.dearest() == 130_000_000
+
+
+def in_space(**changes: Any) -> dict[str, Any]:
+    return {"space": {**document()["space"], **changes}}
+
+
+def in_target(**changes: Any) -> dict[str, Any]:
+    return {"targets": [target(), target(**{"id": "two", **changes})]}
+
+
+def in_limits(**changes: Any) -> dict[str, Any]:
+    return in_target(limits=changes)
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"alias": ""}, "alias"),
+    ({"alias": "with space"}, "alias"),
+    ({"alias": "line\nbreak"}, "alias"),
+    ({"alias": "ünicode"}, "alias"),
+    ({"alias": "a" * 201}, "alias"),
+    ({"alias": 3}, "alias"),
+    ({"alias": None}, "alias"),
+    ({"names": "one"}, "names"),
+    ({"names": ["good", ""]}, "names.1"),
+    ({"space": None}, "space"),
+    (in_space(model=""), "space.model"),
+    (in_space(revision=None), "space.revision"),
+    (in_space(dimensions=0), "space.dimensions"),
+    (in_space(dimensions=-8), "space.dimensions"),
+    (in_space(dimensions=65_536), "space.dimensions"),  # the stored form has two bytes for it
+    (in_space(dimensions=8.5), "space.dimensions"),
+    (in_space(dimensions="8"), "space.dimensions"),
+    (in_space(dimensions=True), "space.dimensions"),
+    (in_space(normalised="yes"), "space.normalised"),
+    (in_space(normalised=1), "space.normalised"),
+    (in_space(storage="f16"), "space.storage"),
+    (in_space(prompt=None), "space.prompt"),
+    ({"max_input_tokens": 0}, "max_input_tokens"),
+    ({"max_input_tokens": "8192"}, "max_input_tokens"),
+    ({"max_input_tokens": 10**30}, "max_input_tokens"),
+    ({"tokenizer": "byte_bpe"}, "tokenizer"),
+    ({"tokenizer": {"family": "xlm-r"}}, "tokenizer.family"),
+    ({"tokenizer": {"family": "bert", "path": "x"}}, "tokenizer.path"),
+    ({"token_inputs": "decoded"}, "token_inputs"),
+    ({"reducible": "true"}, "reducible"),
+    ({"shared": 1}, "shared"),
+    ({"ttl_s": 59}, "ttl_s"),
+    ({"ttl_s": 10**30}, "ttl_s"),
+    ({"owned_by": ""}, "owned_by"),
+    ({"created_s": -1}, "created_s"),
+    ({"created_s": 10**30}, "created_s"),
+    ({"unheard_of": 1}, "unheard_of"),
+    ({"targets": []}, "targets"),
+    ({"targets": [target(id=str(number)) for number in range(9)]}, "targets"),
+    ({"targets": [target(), target()]}, "targets"),
+    (in_target(id="a b"), "targets.1.id"),
+    (in_target(provider="cohere"), "targets.1.provider"),
+    (in_target(transport="carrier pigeon"), "targets.1.transport"),
+    (in_target(endpoint=""), "targets.1.endpoint"),
+    (in_target(secret="sk-not-a-reference"), "targets.1.secret"),
+    (in_target(secret="env:KEY WITH SPACE"), "targets.1.secret"),
+    (in_target(secret="env:KEY\n"), "targets.1.secret"),
+    (in_target(price_usd_per_million_tokens="-0.01"), "targets.1.price_usd_per_million_tokens"),
+    (in_target(price_usd_per_million_tokens="0.0000000001"), "targets.1.price_usd_per_million_tokens"),
+    (in_target(price_usd_per_million_tokens="1e12"), "targets.1.price_usd_per_million_tokens"),
+    (in_target(price_usd_per_million_tokens="NaN"), "targets.1.price_usd_per_million_tokens"),
+    (in_target(price_usd_per_million_tokens="Infinity"), "targets.1.price_usd_per_million_tokens"),
+    (in_target(price_usd_per_million_tokens="two cents"), "targets.1.price_usd_per_million_tokens"),
+    (in_target(price_usd_per_million_tokens=None), "targets.1.price_usd_per_million_tokens"),
+    (in_target(price_usd_per_million_tokens=True), "targets.1.price_usd_per_million_tokens"),
+    (in_target(priority="first"), "targets.1.priority"),
+    (in_target(connect_timeout_s=0), "targets.1.connect_timeout_s"),
+    (in_target(read_timeout_s=901), "targets.1.read_timeout_s"),
+    (in_target(read_timeout_s="20"), "targets.1.read_timeout_s"),
+    (in_target(weight=3), "targets.1.weight"),
+    (in_limits(inputs=0), "targets.1.limits.inputs"),
+    (in_limits(inputs=2049), "targets.1.limits.inputs"),
+    (in_limits(tokens=0), "targets.1.limits.tokens"),
+    (in_limits(body_bytes=0), "targets.1.limits.body_bytes"),
+    (in_limits(concurrency=0), "targets.1.limits.concurrency"),
+    (in_limits(concurrency=257), "targets.1.limits.concurrency"),
+    (in_limits(rate=3), "targets.1.limits.rate"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field"), WRONG)
+def test_a_field_that_is_wrong_is_refused_by_its_name(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        route(**changes)
+    assert f"{field}: " in caught.value.message
+    assert "sk-not-a-reference" not in caught.value.message
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(InvalidValue, match=r"alias: .*; space\.dimensions: .*; targets\.1\.id: "):
+        route(alias="", **in_space(dimensions=0), **in_target(id=""))
+
+
+@pytest.mark.parametrize("missing", ["alias", "space", "targets", "max_input_tokens"])
+def test_a_field_that_is_missing_is_named(missing: str) -> None:
+    written = {name: value for name, value in document().items() if name != missing}
+    with pytest.raises(InvalidValue, match=f"{missing}: "):
+        parse_route(json.dumps(written))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '"route"', b"\xff\xfe", "{}" * 2, "[" * 10_000, '{"alias": NaN}']
+)
+def test_what_is_no_json_object_is_refused(text: str | bytes) -> None:
+    with pytest.raises(InvalidValue, match="This is not a route"):
+        parse_route(text)
+
+
+@settings(max_examples=40)
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
+)
+def test_any_json_is_a_route_or_refused(value: object) -> None:
+    with pytest.raises(InvalidValue):
+        parse_route(json.dumps(value))

@@ -1,0 +1,117 @@
+"""Is a vector kept to its last bit, and is nothing that is not this key's ever taken for it?"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedge.core.vector_codec import FloatVector, StoredVector, cut, decode, encode
+
+HEADER_BYTES = 12
+KEY = hashlib.sha256(b"a key").digest()
+NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+VECTORS = st.lists(NUMBERS, min_size=1, max_size=40).map(lambda numbers: np.array(numbers, np.float32))
+STORED = st.builds(encode, st.just(KEY), VECTORS, st.integers(0, 2**31 - 1), estimated=st.booleans())
+
+
+@given(VECTORS, st.integers(0, 2**31 - 1), st.booleans())
+def test_what_was_encoded_is_decoded_to_the_last_bit(vector: FloatVector, tokens: int, estimated: bool) -> None:  # noqa: FBT001 (drawn)
+    stored = encode(KEY, vector, tokens, estimated=estimated)
+    decoded = decode(KEY, stored.value, len(vector))
+    assert decoded == stored
+    assert decoded is not None
+    assert decoded.floats().tobytes() == vector.tobytes()
+    assert (decoded.dimensions, decoded.tokens, decoded.tokens_estimated) == (len(vector), tokens, estimated)
+
+
+@given(STORED)
+def test_the_base64_of_a_value_is_the_embedding_from_its_16th_character_on(stored: StoredVector) -> None:
+    assert base64.b64encode(stored.value)[16:] == stored.base64()
+    assert base64.b64decode(stored.base64(), validate=True) == stored.floats().tobytes()
+
+
+def test_the_stored_form_is_this_one_and_what_is_in_caches_stays_readable() -> None:
+    stored = encode(bytes(range(32)), np.array([1.0, -2.5], np.float32), 7, estimated=True)
+    assert stored.value.hex(" ", 4) == "01000200 07000080 00010203 0000803f 000020c0"
+
+
+@pytest.mark.parametrize("form", [np.array([[1, 9], [2, 9]], ">f4")[:, 0], np.array([1, 2], np.float64)])
+def test_a_vector_in_any_layout_is_stored_in_the_same_bytes(form: FloatVector) -> None:
+    assert encode(KEY, form, 1, estimated=False) == encode(KEY, np.array([1, 2], np.float32), 1, estimated=False)
+
+
+@given(STORED, st.integers(0, HEADER_BYTES * 8 - 1))
+def test_a_bit_flipped_in_the_header_makes_a_miss_or_leaves_the_vector_as_it_was(
+    stored: StoredVector, bit: int
+) -> None:
+    damaged = bytearray(stored.value)
+    damaged[bit // 8] ^= 1 << bit % 8
+    decoded = decode(KEY, bytes(damaged), stored.dimensions)
+    in_token_count = 32 <= bit < 64
+    assert (decoded is not None) == in_token_count
+    assert decoded is None or decoded.floats().tobytes() == stored.floats().tobytes()
+
+
+@given(STORED, st.binary(max_size=9), st.integers(0, 200))
+def test_a_value_that_is_shorter_or_longer_is_a_miss(stored: StoredVector, more: bytes, cut_at: int) -> None:
+    assert decode(KEY, stored.value[:cut_at], stored.dimensions) is None or cut_at >= len(stored.value)
+    assert decode(KEY, stored.value + more, stored.dimensions) is None or not more
+    assert decode(KEY, more + stored.value, stored.dimensions) is None or not more
+
+
+@given(STORED, st.binary(min_size=32, max_size=32), st.integers(0, 70_000))
+def test_a_value_is_a_miss_under_another_key_and_at_another_size(stored: StoredVector, key: bytes, size: int) -> None:
+    assert decode(key, stored.value, stored.dimensions) is None or key[:4] == KEY[:4]
+    assert decode(KEY, stored.value, size) is None or size == stored.dimensions
+
+
+@given(st.binary(max_size=64), st.integers(0, 20))
+def test_any_bytes_are_a_miss_or_a_vector_and_never_an_error(value: bytes, dimensions: int) -> None:
+    decoded = decode(KEY, value, dimensions)
+    assert decoded is None or decoded.value == value
+
+
+def test_the_view_of_a_vector_cannot_be_written_to() -> None:
+    view = encode(KEY, np.array([1.0], np.float32), 1, estimated=False).floats()
+    with pytest.raises(ValueError, match="read-only"):
+        view[0] = 2.0
+
+
+@given(VECTORS, st.data())
+def test_a_cut_is_the_reference_in_double_precision_added_in_order(vector: FloatVector, data: st.DataObject) -> None:
+    dimensions = data.draw(st.integers(1, len(vector)))
+    head = [float(number) for number in vector[:dimensions]]
+    total = 0.0
+    for number in head:
+        total += number * number
+    expected = head if total == 0 else [number / math.sqrt(total) for number in head]
+    before = vector.tobytes()
+    assert cut(vector, dimensions).tobytes() == np.array(expected, np.float32).tobytes()
+    assert vector.tobytes() == before
+
+
+@given(VECTORS.filter(lambda vector: bool(np.any(vector))), st.data())
+def test_a_cut_vector_has_length_one_or_nothing_to_scale(vector: FloatVector, data: st.DataObject) -> None:
+    shorter = cut(vector, data.draw(st.integers(1, len(vector))))
+    length = math.sqrt(sum(float(number) ** 2 for number in shorter))
+    assert length == pytest.approx(1, abs=1e-6) or not shorter.any()
+
+
+def test_a_cut_is_added_up_one_by_one_as_on_every_processor() -> None:
+    # With this seed, numpy's `sum`, whose order depends on the processor, gives another last bit.
+    vector = np.random.default_rng(55).standard_normal(65_535).astype(np.float32)
+    total = 0.0
+    for number in vector.astype(np.float64).tolist():
+        total += number * number
+    reference = (vector.astype(np.float64) / math.sqrt(total)).astype(np.float32)
+    assert cut(vector, len(vector)).tobytes() == reference.tobytes()
+
+
+def test_a_vector_of_zeros_is_cut_to_zeros() -> None:
+    assert cut(np.zeros(8, np.float32), 3).tolist() == [0, 0, 0]

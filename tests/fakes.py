@@ -1,0 +1,117 @@
+"""What stands in for the outside world in tests? Each class fulfils a port in memory, and passes its contract's tests.
+
+A fake does what the real thing does, and what it can be made to do wrong is a switch that a test sets: nothing in our
+own code is ever patched.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Literal
+
+from embedge.core.conditional_update import Applied, ConditionalUpdate, Item, Outcome, Refused, evaluate
+from embedge.core.vector_codec import StoredVector, decode
+from embedge.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class FakeClock:
+    """The Clock port: a time that tests set."""
+
+    def __init__(self, now_s: float = 1_800_000_000.0) -> None:
+        self.now = now_s
+
+    def now_s(self) -> float:
+        return self.now
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeControlTable:
+    """The ControlTable port: `documents` by (pk, sk); while it is `down`, nothing can be reached."""
+
+    def __init__(self, documents: Mapping[tuple[str, str], str] | None = None) -> None:
+        self.documents = dict(documents or {})
+        self.down = False
+        self.calls = 0
+
+    async def get(self, pk: str, sk: str) -> str | None:
+        self._reach()
+        return self.documents.get((pk, sk))
+
+    async def query(self, pk: str) -> Mapping[str, str]:
+        self._reach()
+        return {sk: document for (partition, sk), document in self.documents.items() if partition == pk}
+
+    async def put(self, pk: str, sk: str, document: str) -> None:
+        self._reach()
+        self.documents[pk, sk] = document
+
+    def _reach(self) -> None:
+        self.calls += 1
+        if self.down:
+            raise ServiceUnavailable("down", retry_after_s=5)
+
+
+class FakeCache:
+    """The Cache port: `values` and the second they expire by key; `faults` are what would have been counted."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.values: dict[bytes, tuple[bytes, int]] = {}
+        self.faults: list[str] = []
+        self.down = False
+        self._clock = clock
+
+    async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+        if self.down:
+            self.faults.append("read")
+            return {}
+        now_s = self._clock.now_s()
+        found: dict[bytes, StoredVector] = {}
+        for key in dict.fromkeys(keys):
+            value, expires_s = self.values.get(key, (b"", 0))
+            if expires_s > now_s:
+                vector = decode(key, value, dimensions)
+                if vector is None:
+                    self.faults.append("corrupt")
+                else:
+                    found[key] = vector
+        return found
+
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int) -> None:
+        if self.down:
+            self.faults.append("write")
+            return
+        expires_s = int(self._clock.now_s()) + ttl_s
+        self.values.update({key: (entry.value, expires_s) for key, entry in entries.items()})
+
+
+class FakeLedgerTable:
+    """The LedgerTable port: `items` by (pk, sk), and every update that was `sent`.
+
+    `lose_next` says how the next calls fail, one word each: with `unapplied` the request was lost, with `applied` the
+    reply. Neither can tell which it was.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.items: dict[tuple[str, str], Item] = {}
+        self.sent: list[ConditionalUpdate] = []
+        self.lose_next: deque[Literal["applied", "unapplied"]] = deque()
+        self.down = False
+        self._clock = clock
+
+    async def apply(self, pk: str, sk: str, update: ConditionalUpdate) -> Outcome:
+        self.sent.append(update)
+        lost = "unapplied" if self.down else self.lose_next.popleft() if self.lose_next else None
+        if lost == "unapplied":
+            raise ServiceUnavailable("lost", retry_after_s=5)
+        before = self.items.get((pk, sk))
+        after = evaluate(update, before)
+        if after is not None:
+            self.items[pk, sk] = after
+        if lost == "applied":
+            raise ServiceUnavailable("lost", retry_after_s=5)
+        return Refused(before, self._clock.now_s()) if after is None else Applied(after)
