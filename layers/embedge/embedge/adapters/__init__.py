@@ -1,0 +1,1 @@
+"""The outside world: each file fulfils one port with one technology."""

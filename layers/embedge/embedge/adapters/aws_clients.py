@@ -1,0 +1,114 @@
+"""Where do AWS clients come from? One for each service, made when first asked for, on the running loop."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from aiobotocore.client import AioBaseClient
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_sagemaker_runtime import SageMakerRuntimeClient
+    from types_aiobotocore_secretsmanager import SecretsManagerClient
+
+_Service: TypeAlias = Literal["dynamodb", "sagemaker-runtime", "secretsmanager"]
+
+_CONNECT_TIMEOUT_S = 1.0
+# Between two bytes of an answer. SageMaker itself cuts an invocation off after 60 s
+# (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html, read 2026-11).
+_READ_TIMEOUT_S: dict[_Service, float] = {"dynamodb": 3.0, "sagemaker-runtime": 60.0, "secretsmanager": 3.0}
+_MOST_CONNECTIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A server that takes the place of AWS, and the credentials that it wants to see."""
+
+    url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+
+
+class AwsClients:
+    """Clients that send nothing twice by themselves. botocore finds region, endpoint and credentials."""
+
+    def __init__(self, stand_in: StandIn | None = None) -> None:
+        """Take what stands in for AWS, where something does."""
+        self._stand_in = stand_in
+        self._session: _Session | None = None
+        self._clients: dict[_Service, asyncio.Task[AioBaseClient]] = {}
+        self._open = AsyncExitStack()
+
+    async def dynamodb(self) -> DynamoDBClient:
+        """Return the client whose replies are held against their checksums."""
+        return cast("DynamoDBClient", await self._client("dynamodb"))
+
+    async def sagemaker_runtime(self) -> SageMakerRuntimeClient:
+        """Return the client that invokes endpoints."""
+        return cast("SageMakerRuntimeClient", await self._client("sagemaker-runtime"))
+
+    async def secrets_manager(self) -> SecretsManagerClient:
+        """Return the client that reads secrets."""
+        return cast("SecretsManagerClient", await self._client("secretsmanager"))
+
+    async def close(self) -> None:
+        """Close what was made. What is asked for afterwards is made anew, with credentials read anew."""
+        await asyncio.gather(*self._clients.values(), return_exceptions=True)
+        self._clients.clear()
+        self._session = None
+        await self._open.aclose()
+
+    def _client(self, service: _Service) -> Awaitable[AioBaseClient]:
+        making = self._clients.get(service)
+        if making is None or _failed(making):
+            making = self._clients[service] = asyncio.create_task(self._make(service))
+        # Whoever asked first may be cancelled; what was begun for them is still the others'.
+        return asyncio.shield(making)
+
+    async def _make(self, service: _Service) -> AioBaseClient:
+        # Here, because they cost a start 0.3 s of CPU, and not every process calls AWS.
+        from aiobotocore.config import AioConfig  # noqa: PLC0415
+        from aiobotocore.session import AioSession  # noqa: PLC0415
+
+        from embedge.adapters.dynamodb_calls import check_reply  # noqa: PLC0415
+
+        self._session = self._session or cast("_Session", AioSession())
+        config = AioConfig(
+            account_id_endpoint_mode="disabled",
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            max_pool_connections=_MOST_CONNECTIONS,
+            parameter_validation=False,
+            read_timeout=_READ_TIMEOUT_S[service],
+            retries={"mode": "standard", "total_max_attempts": 1},
+            user_agent="embedge",
+        )
+        client = await self._open.enter_async_context(
+            self._session.create_client(service, config=config, **_destination(self._stand_in))
+        )
+        if service == "dynamodb":
+            client.meta.events.register("before-parse.dynamodb", check_reply)
+        return client
+
+
+class _Session(Protocol):
+    def create_client(self, service_name: str, **options: object) -> AbstractAsyncContextManager[AioBaseClient]: ...
+
+
+def _destination(stand_in: StandIn | None) -> dict[str, str]:
+    if stand_in is None:
+        return {}
+    return {
+        "endpoint_url": stand_in.url,
+        "region_name": stand_in.region,
+        "aws_access_key_id": stand_in.access_key_id,
+        "aws_secret_access_key": stand_in.secret_access_key,
+    }
+
+
+def _failed(making: asyncio.Task[AioBaseClient]) -> bool:
+    return making.done() and (making.cancelled() or making.exception() is not None)

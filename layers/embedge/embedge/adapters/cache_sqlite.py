@@ -1,0 +1,64 @@
+"""How are vectors kept in SQLite?"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from embedge.adapters.sqlite_state import SqliteState
+from embedge.core.vector_codec import StoredVector, decode
+from embedge.ports import Clock
+
+_ROWS_AT_ONCE = 32
+_EXPIRED_AT_ONCE = 100
+
+
+class SqliteCache:
+    """The Cache port: one row for each vector; each write takes some expired ones away."""
+
+    def __init__(self, state: SqliteState, clock: Clock, on_fault: Callable[[str], None]) -> None:
+        """Take the open file, the time, and whom to tell of a fault, in one word."""
+        self._state = state
+        self._clock = clock
+        self._on_fault = on_fault
+
+    async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+        """Return what is kept, checked, under those of the keys that are; a fault is a miss."""
+        found: dict[bytes, StoredVector] = {}
+        try:
+            for start in range(0, len(keys), _ROWS_AT_ONCE):
+                for key, value in self._rows(keys[start : start + _ROWS_AT_ONCE]):
+                    vector = decode(key, value, dimensions)
+                    if vector is None:
+                        self._on_fault("corrupt")
+                    else:
+                        found[key] = vector
+                await asyncio.sleep(0)
+        except sqlite3.Error:
+            self._on_fault("read")
+        return found
+
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int) -> None:
+        """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
+        now_s = int(self._clock.now_s())
+        rows = [(key, entry.value, now_s + ttl_s) for key, entry in entries.items()]
+        try:
+            for start in range(0, len(rows), _ROWS_AT_ONCE):
+                self._write(rows[start : start + _ROWS_AT_ONCE], now_s)
+                await asyncio.sleep(0)
+        except sqlite3.Error:
+            self._on_fault("write")
+
+    def _rows(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        places = ", ".join("?" * len(keys))
+        return self._state.connection.execute(
+            f"SELECT k, v FROM cache WHERE k IN ({places}) AND e > ?",  # noqa: S608 (question marks)
+            (*keys, self._clock.now_s()),
+        )
+
+    def _write(self, rows: Sequence[tuple[bytes, bytes, int]], now_s: int) -> None:
+        with self._state.transaction() as connection:
+            connection.execute(
+                "DELETE FROM cache WHERE k IN (SELECT k FROM cache WHERE e <= ? LIMIT ?)",
+                (now_s, _EXPIRED_AT_ONCE),
+            )
+            connection.executemany("INSERT OR REPLACE INTO cache VALUES (?, ?, ?)", rows)

@@ -1,0 +1,85 @@
+"""How are routes and keys read from the Control table in DynamoDB?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from embedge.adapters.dynamodb_calls import FAULTS, may_pass, send
+from embedge.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_dynamodb.type_defs import QueryOutputTypeDef, UniversalAttributeValueTypeDef
+
+    from embedge.adapters.aws_clients import AwsClients
+
+_RETRY_AFTER_S = 5.0
+
+
+class DynamoDbControlTable:
+    """The ControlTable port: documents in the attribute `doc`, read consistently."""
+
+    def __init__(self, aws: AwsClients, table: str) -> None:
+        """Take the clients, and the table's name."""
+        self._aws = aws
+        self._table = table
+
+    async def get(self, pk: str, sk: str) -> str | None:
+        """Return a document, None where there is none. Raises: ServiceUnavailable."""
+        try:
+            client = await self._aws.dynamodb()
+            key = {"pk": {"S": pk}, "sk": {"S": sk}}
+            ask = partial(client.get_item, TableName=self._table, Key=key, ConsistentRead=True)
+            reply = await send(ask, may_pass)
+        except FAULTS as error:
+            raise _out_of_reach() from error
+        return reply.get("Item", {}).get("doc", {}).get("S")
+
+    async def query(self, pk: str) -> Mapping[str, str]:
+        """Return every document of a partition by its sort key. Raises: ServiceUnavailable."""
+        documents: dict[str, str] = {}
+        start: Mapping[str, UniversalAttributeValueTypeDef] = {}
+        try:
+            client = await self._aws.dynamodb()
+            while True:
+                page = await send(partial(self._page, client, pk, start), may_pass)
+                documents.update(_documents(page))
+                start = page.get("LastEvaluatedKey", {})
+                if not start:
+                    return documents
+        except FAULTS as error:
+            raise _out_of_reach() from error
+
+    async def put(self, pk: str, sk: str, document: str) -> None:
+        """Write a document, replacing what was there. Raises: ServiceUnavailable."""
+        try:
+            client = await self._aws.dynamodb()
+            item = {"pk": {"S": pk}, "sk": {"S": sk}, "doc": {"S": document}}
+            await send(partial(client.put_item, TableName=self._table, Item=item), may_pass)
+        except FAULTS as error:
+            raise _out_of_reach() from error
+
+    async def _page(
+        self, client: DynamoDBClient, pk: str, start: Mapping[str, UniversalAttributeValueTypeDef]
+    ) -> QueryOutputTypeDef:
+        ask = partial(
+            client.query,
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": pk}},
+            ConsistentRead=True,
+        )
+        return await (ask(ExclusiveStartKey=start) if start else ask())
+
+
+def _documents(page: QueryOutputTypeDef) -> dict[str, str]:
+    return {item["sk"].get("S", ""): item["doc"].get("S", "") for item in page["Items"] if "doc" in item}
+
+
+def _out_of_reach() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The configuration is out of reach. Please try again in a few seconds.", retry_after_s=_RETRY_AFTER_S
+    )

@@ -1,0 +1,120 @@
+"""Does every cache do what the port says?"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
+from embedge.adapters.cache_sqlite import SqliteCache
+from embedge.adapters.sqlite_state import SqliteState
+from embedge.core.vector_codec import StoredVector, encode
+from tests.adapters.stores import HASH, STORES, dynamodb_table
+from tests.fakes import FakeCache, FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from embedge.ports import Cache
+
+_DIMENSIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A cache, its time, and the faults that it counted."""
+
+    cache: Cache
+    clock: FakeClock
+    faults: list[str]
+
+
+@pytest.fixture(params=STORES)
+async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tried]:
+    clock, faults = FakeClock(), list[str]()
+    match request.param:
+        case "sqlite":
+            state = SqliteState(tmp_path / "state.db")
+            yield Tried(SqliteCache(state, clock, faults.append), clock, faults)
+            state.close()
+        case "dynamodb":
+            endpoint: str = request.getfixturevalue("dynamodb_endpoint")
+            async with dynamodb_table(endpoint, HASH) as (aws, table):
+                limits = CacheLimits(read_limit_s=10, write_limit_s=10)
+                yield Tried(DynamoDbCache(aws, table, clock, limits, faults.append), clock, faults)
+        case _:
+            fake = FakeCache(clock)
+            yield Tried(fake, clock, fake.faults)
+
+
+def entry(name: str) -> tuple[bytes, StoredVector]:
+    key = hashlib.sha256(name.encode()).digest()
+    vector = np.frombuffer(key[: 4 * _DIMENSIONS], dtype="<u4").astype(np.float32)
+    return key, encode(key, vector, len(name), estimated=name.endswith("?"))
+
+
+async def test_a_hit_is_what_was_kept_to_the_last_byte(tried: Tried) -> None:
+    entries = dict(map(entry, ("one", "two?")))
+    await tried.cache.put_many(entries, 60)
+    assert await tried.cache.get_many(list(entries), _DIMENSIONS) == entries
+    assert tried.faults == []
+
+
+async def test_what_is_not_kept_is_missing_and_no_fault(tried: Tried) -> None:
+    one, two = entry("one"), entry("two")
+    await tried.cache.put_many(dict([one]), 60)
+    assert await tried.cache.get_many([one[0], two[0]], _DIMENSIONS) == dict([one])
+    assert await tried.cache.get_many([], _DIMENSIONS) == {}
+    assert tried.faults == []
+
+
+async def test_a_key_may_be_asked_for_twice(tried: Tried) -> None:
+    key, stored = entry("one")
+    await tried.cache.put_many({key: stored}, 60)
+    assert await tried.cache.get_many([key, key], _DIMENSIONS) == {key: stored}
+    assert tried.faults == []
+
+
+async def test_an_entry_is_a_miss_from_the_second_it_expires_and_no_earlier(tried: Tried) -> None:
+    key, stored = entry("one")
+    await tried.cache.put_many({key: stored}, 60)
+    tried.clock.pass_time(59)
+    assert key in await tried.cache.get_many([key], _DIMENSIONS)
+    tried.clock.pass_time(1)
+    assert await tried.cache.get_many([key], _DIMENSIONS) == {}
+    assert tried.faults == []
+
+
+async def test_writing_again_prolongs(tried: Tried) -> None:
+    key, stored = entry("one")
+    await tried.cache.put_many({key: stored}, 60)
+    tried.clock.pass_time(50)
+    await tried.cache.put_many({key: stored}, 60)
+    tried.clock.pass_time(50)
+    assert key in await tried.cache.get_many([key], _DIMENSIONS)
+
+
+async def test_a_vector_kept_under_another_key_is_a_miss_and_counted(tried: Tried) -> None:
+    (one, _), (two, stored) = entry("one"), entry("two")
+    await tried.cache.put_many({one: stored, two: stored}, 60)
+    assert await tried.cache.get_many([one, two], _DIMENSIONS) == {two: stored}
+    assert tried.faults == ["corrupt"]
+
+
+async def test_a_vector_of_another_size_is_a_miss_and_counted(tried: Tried) -> None:
+    key, stored = entry("one")
+    await tried.cache.put_many({key: stored}, 60)
+    assert await tried.cache.get_many([key], _DIMENSIONS + 1) == {}
+    assert tried.faults == ["corrupt"]
+
+
+async def test_as_many_as_a_request_may_have_are_kept_and_found(tried: Tried) -> None:
+    entries = dict(entry(str(number)) for number in range(2048))
+    await tried.cache.put_many(entries, 60)
+    assert await tried.cache.get_many(list(entries), _DIMENSIONS) == entries
+    assert tried.faults == []

@@ -1,0 +1,68 @@
+"""Does every Control table do what the port says?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedge.adapters.control_dynamodb import DynamoDbControlTable
+from embedge.adapters.control_sqlite import SqliteControlTable
+from embedge.adapters.sqlite_state import SqliteState
+from tests.adapters.stores import PAIR, STORES, dynamodb_table
+from tests.fakes import FakeControlTable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from embedge.ports import ControlTable
+
+
+@pytest.fixture(params=STORES)
+async def control(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ControlTable]:
+    match request.param:
+        case "sqlite":
+            state = SqliteState(tmp_path / "state.db")
+            yield SqliteControlTable(state)
+            state.close()
+        case "dynamodb":
+            endpoint: str = request.getfixturevalue("dynamodb_endpoint")
+            async with dynamodb_table(endpoint, PAIR) as (aws, table):
+                yield DynamoDbControlTable(aws, table)
+        case _:
+            yield FakeControlTable()
+
+
+async def test_a_document_is_read_as_it_was_written(control: ControlTable) -> None:
+    document = '{"é": "\\u0000 \U0001f600", "n": 1.0}'
+    await control.put("ROUTES", "small", document)
+    assert await control.get("ROUTES", "small") == document
+
+
+async def test_where_there_is_no_document_there_is_none(control: ControlTable) -> None:
+    await control.put("ROUTES", "small", "{}")
+    assert await control.get("ROUTES", "large") is None
+    assert await control.get("KEYS", "small") is None
+    assert await control.query("KEYS") == {}
+
+
+async def test_writing_again_replaces(control: ControlTable) -> None:
+    await control.put("ROUTES", "small", "1")
+    await control.put("ROUTES", "small", "2")
+    assert await control.query("ROUTES") == {"small": "2"}
+
+
+async def test_a_query_finds_its_partition_and_nothing_else(control: ControlTable) -> None:
+    await control.put("ROUTES", "small", "1")
+    await control.put("ROUTES", "large", "2")
+    await control.put("ROUTES2", "small", "3")
+    assert await control.query("ROUTES") == {"small": "1", "large": "2"}
+
+
+async def test_a_partition_larger_than_a_page_is_found_whole(control: ControlTable) -> None:
+    # A page of DynamoDB's is a megabyte.
+    documents = {f"route-{number}": str(number) + "x" * 300_000 for number in range(8)}
+    for name, document in documents.items():
+        await control.put("ROUTES", name, document)
+    assert await control.query("ROUTES") == documents

@@ -1,0 +1,316 @@
+"""What happens when DynamoDB is slow, busy, broken or gone, and how often is it asked?"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from embedge.adapters.aws_clients import AwsClients, StandIn
+from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
+from embedge.adapters.control_dynamodb import DynamoDbControlTable
+from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
+from embedge.core.conditional_update import Applied, Assign, Attribute, Compare, ConditionalUpdate, Refused
+from embedge.core.vector_codec import StoredVector, encode
+from embedge.errors import ServiceUnavailable
+from tests.adapters.dynamodb_stub import Answer, Reply, dynamodb_stub, error
+from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+_DIMENSIONS = 2
+_CORRUPT = Reply({"Item": {"doc": {"S": "{}"}}}, checksum_of=b"what was sent")
+_TAKE = ConditionalUpdate((Assign("a", Attribute("a"), -1),), (Compare("a", ">=", 1),))
+_TAKEN = Reply({"Attributes": {"pk": {"S": "acme"}, "a": {"N": "9"}}})
+_THROTTLED = (
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "TransactionConflictException",
+)
+
+
+def always(answer: Answer) -> Callable[[str, dict[str, Any]], Answer]:
+    return lambda _operation, _arguments: answer
+
+
+def in_turn(*answers: Answer, then: Callable[[str, dict[str, Any]], Answer]) -> Callable[[str, dict[str, Any]], Answer]:
+    left = list(answers)
+    return lambda operation, arguments: left.pop(0) if left else then(operation, arguments)
+
+
+def entries(count: int) -> dict[bytes, StoredVector]:
+    keys = [number.to_bytes(32, "big") for number in range(1, count + 1)]
+    return {key: encode(key, np.ones(_DIMENSIONS, np.float32), 1, estimated=False) for key in keys}
+
+
+@dataclass
+class Rows:
+    """A cache table that has everything, and leaves unprocessed what `leave` says of each list it is given."""
+
+    leave: Callable[[list[Any]], list[Any]]
+    written: list[str] = field(default_factory=list[str])
+
+    def answer(self, operation: str, arguments: dict[str, Any]) -> Answer:
+        asked = arguments["RequestItems"]["t"]
+        if operation == "BatchGetItem":
+            left = self.leave(asked["Keys"])
+            rows = [self._row(key["k"]["B"]) for key in asked["Keys"] if key not in left]
+            return Reply({"Responses": {"t": rows}, "UnprocessedKeys": {"t": {"Keys": left}} if left else {}})
+        left = self.leave(asked)
+        self.written += [put["PutRequest"]["Item"]["k"]["B"] for put in asked if put not in left]
+        return Reply({"UnprocessedItems": {"t": left} if left else {}})
+
+    def _row(self, key: str) -> dict[str, dict[str, str]]:
+        vector = encode(base64.b64decode(key), np.ones(_DIMENSIONS, np.float32), 1, estimated=False)
+        value = base64.b64encode(vector.value).decode()
+        return {"k": {"B": key}, "v": {"B": value}, "e": {"N": "9999999999"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A cache, the operations that its DynamoDB was asked for, and the faults that it counted."""
+
+    cache: DynamoDbCache
+    requests: list[tuple[str, dict[str, object]]]
+    faults: list[str]
+
+
+@asynccontextmanager
+async def cache_over(answer: Callable[[str, dict[str, Any]], Answer], limit_s: float = 5) -> AsyncGenerator[Tried]:
+    faults: list[str] = []
+    async with dynamodb_stub(answer) as (aws, stub):
+        cache = DynamoDbCache(aws, "t", FakeClock(), CacheLimits(limit_s, limit_s), faults.append)
+        yield Tried(cache, stub.requests, faults)
+
+
+# The cache.
+
+
+async def test_keys_that_were_left_unprocessed_are_asked_for_again() -> None:
+    everything = entries(250)
+    async with cache_over(Rows(lambda asked: asked[: len(asked) // 2]).answer) as tried:
+        found = await tried.cache.get_many(list(everything), _DIMENSIONS)
+        # Half of a hundred are left at first, 25 then, 12, and 6 in the end; of fifty, 3.
+        assert (len(found), len(tried.requests)) == (250 - 6 - 6 - 3, 3 * 4)
+        assert tried.faults == ["read"] * 3
+
+
+async def test_keys_that_are_processed_in_the_end_are_all_found_and_no_fault() -> None:
+    everything, rounds = entries(100), iter([60, 30, 0])
+    async with cache_over(Rows(lambda asked: asked[: next(rounds)]).answer) as tried:
+        assert await tried.cache.get_many(list(everything), _DIMENSIONS) == everything
+        assert (len(tried.requests), tried.faults) == (3, [])
+
+
+async def test_items_that_were_left_unprocessed_are_written_again() -> None:
+    rounds = iter([20, 5, 0])
+    rows = Rows(lambda asked: asked[: next(rounds)])
+    async with cache_over(rows.answer) as tried:
+        await tried.cache.put_many(entries(25), 60)
+        assert len(set(rows.written)) == len(rows.written) == 25
+        assert tried.faults == []
+
+
+async def test_items_that_stay_unprocessed_are_given_up_after_a_few_times() -> None:
+    async with cache_over(Rows(lambda asked: asked).answer) as tried:
+        await tried.cache.put_many(entries(1), 60)
+        assert (len(tried.requests), tried.faults) == (4, ["write"])
+
+
+async def test_a_read_has_at_most_a_hundred_keys_and_a_write_twenty_five_items() -> None:
+    async with cache_over(Rows(lambda _: []).answer) as tried:
+        await tried.cache.put_many(entries(51), 60)
+        await tried.cache.get_many(list(entries(201)), _DIMENSIONS)
+        sizes = [_size(*request) for request in tried.requests]
+        assert sorted(sizes) == [1, 1, 25, 25, 100, 100]
+
+
+async def test_a_throttled_lookup_is_made_again() -> None:
+    throttled = [error(code) for code in _THROTTLED[:3]]
+    async with cache_over(in_turn(*throttled, then=Rows(lambda _: []).answer)) as tried:
+        assert await tried.cache.get_many(list(entries(1)), _DIMENSIONS) == entries(1)
+        assert (len(tried.requests), tried.faults) == (4, [])
+
+
+async def test_a_connection_that_ends_without_an_answer_is_made_anew_for_a_cache() -> None:
+    async with cache_over(in_turn("reset", then=Rows(lambda _: []).answer)) as tried:
+        assert await tried.cache.get_many(list(entries(1)), _DIMENSIONS) == entries(1)
+        assert (len(tried.requests), tried.faults) == (2, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "asked"),
+    [
+        (error("AccessDeniedException"), "", 1),
+        (error("InternalServerError", 500), "", 4),
+        ("reset", "", 4),
+        (Reply({"Responses": "nonsense"}), "", 1),
+        (Reply({"Responses": {}, "UnprocessedKeys": {}, "UnprocessedItems": {}}, checksum_of=b"x"), "corrupt", 1),
+    ],
+    ids=["refused", "broken", "reset", "nonsense", "corrupt"],
+)
+async def test_whatever_goes_wrong_is_misses_and_one_count(answer: Answer, kind: str, asked: int) -> None:
+    async with cache_over(always(answer)) as tried:
+        assert await tried.cache.get_many(list(entries(1)), _DIMENSIONS) == {}
+        assert (tried.faults, len(tried.requests)) == ([kind or "read"], asked)
+        await tried.cache.put_many(entries(1), 60)
+        assert (tried.faults[1:], len(tried.requests)) == ([kind or "write"], 2 * asked)
+
+
+async def test_rows_that_are_no_entries_are_misses_and_counted_and_the_others_are_hits() -> None:
+    rows = Rows(lambda _: [])
+
+    def answer(operation: str, arguments: dict[str, Any]) -> Answer:
+        reply: Any = rows.answer(operation, arguments)
+        good, no_value, no_expiry, no_number, no_base64 = reply.body["Responses"]["t"]
+        del no_value["v"], no_expiry["e"]
+        no_number["e"]["N"], no_base64["v"]["B"] = "soon", "?"
+        return Reply({"Responses": {"t": [no_value, no_expiry, good, no_number, no_base64]}, "UnprocessedKeys": {}})
+
+    async with cache_over(answer) as tried:
+        first = next(iter(entries(1)))
+        assert set(await tried.cache.get_many(list(entries(5)), _DIMENSIONS)) == {first}
+        assert tried.faults == ["corrupt"] * 4
+
+
+async def test_a_cache_that_hangs_costs_its_limit_and_what_has_come_by_then_are_hits() -> None:
+    everything, rows = entries(200), Rows(lambda _: [])
+    first = base64.b64encode(next(iter(everything))).decode()
+
+    def answer(operation: str, arguments: dict[str, Any]) -> Answer:
+        hangs = operation == "BatchWriteItem" or {"k": {"B": first}} not in arguments["RequestItems"]["t"]["Keys"]
+        return "hang" if hangs else rows.answer(operation, arguments)
+
+    async with cache_over(answer, limit_s=0.3) as tried:
+        started = time.monotonic()
+        assert len(await tried.cache.get_many(list(everything), _DIMENSIONS)) == 100
+        await tried.cache.put_many(entries(30), 60)
+        assert 0.6 <= time.monotonic() - started < 2
+        assert tried.faults == ["timeout", "timeout"]
+
+
+async def test_a_request_that_is_cancelled_does_not_wait_for_the_cache() -> None:
+    async with cache_over(always("hang")) as tried:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await tried.cache.get_many(list(entries(1)), _DIMENSIONS)
+        assert tried.faults == []
+
+
+async def test_a_cache_that_is_not_there_is_misses() -> None:
+    faults: list[str] = []
+    aws = AwsClients(StandIn("http://127.0.0.1:9", "us-east-1", "test", "test"))
+    cache = DynamoDbCache(aws, "t", FakeClock(), CacheLimits(5, 5), faults.append)
+    assert await cache.get_many(list(entries(1)), _DIMENSIONS) == {}
+    await cache.put_many(entries(1), 60)
+    assert faults == ["read", "write"]
+    await aws.close()
+
+
+# The ledger.
+
+
+@pytest.mark.parametrize("code", _THROTTLED)
+async def test_a_step_that_was_throttled_is_sent_again(code: str) -> None:
+    async with dynamodb_stub(in_turn(error(code), error(code), then=always(_TAKEN))) as (aws, stub):
+        assert await DynamoDbLedgerTable(aws, "t").apply("acme", "B", _TAKE) == Applied({"a": 9})
+        assert len(stub.requests) == 3
+
+
+async def test_a_step_that_stays_throttled_is_given_up_after_a_few_times() -> None:
+    async with dynamodb_stub(always(error("ThrottlingException"))) as (aws, stub):
+        with pytest.raises(ServiceUnavailable) as caught:
+            await DynamoDbLedgerTable(aws, "t").apply("acme", "B", _TAKE)
+        assert (caught.value.retry_after_s, len(stub.requests)) == (5, 4)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "reset",
+        error("InternalServerError", 500),
+        error("ServiceUnavailable", 503),
+        error("ValidationException"),
+        Reply(_TAKEN.body, checksum_of=b"x"),
+        Reply(error("ThrottlingException").body, 400, checksum_of=b"x"),
+        Reply({}),
+        Reply({"Attributes": {"a": {"N": "many"}}}),
+    ],
+    ids=["reset", "500", "503", "invalid", "corrupt", "corrupt error", "no item", "no number"],
+)
+async def test_a_step_of_unknown_outcome_is_an_error_and_is_sent_exactly_once(answer: Answer) -> None:
+    async with dynamodb_stub(in_turn(_TAKEN, then=always(answer))) as (aws, stub):
+        table = DynamoDbLedgerTable(aws, "t")
+        await table.apply("acme", "B", _TAKE)  # so that the connection is one that was used before
+        with pytest.raises(ServiceUnavailable) as caught:
+            await table.apply("acme", "B", _TAKE)
+        assert (caught.value.retry_after_s, len(stub.requests)) == (5, 2)
+
+
+@pytest.mark.slow
+async def test_a_step_that_is_never_answered_is_an_error_and_is_sent_exactly_once() -> None:
+    async with dynamodb_stub(always("hang")) as (aws, stub):
+        with pytest.raises(ServiceUnavailable):
+            await DynamoDbLedgerTable(aws, "t").apply("acme", "B", _TAKE)
+        assert len(stub.requests) == 1
+
+
+async def test_a_ledger_that_is_not_there_is_an_error() -> None:
+    aws = AwsClients(StandIn("http://127.0.0.1:9", "us-east-1", "test", "test"))
+    with pytest.raises(ServiceUnavailable):
+        await DynamoDbLedgerTable(aws, "t").apply("acme", "B", _TAKE)
+    await aws.close()
+
+
+async def test_a_refusal_carries_the_time_of_the_store() -> None:
+    kind = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
+    refusal = Reply({"__type": kind, "Item": {"pk": {"S": "acme"}, "a": {"N": "0"}}}, 400)
+    async with dynamodb_stub(always(refusal)) as (aws, _):
+        outcome = await DynamoDbLedgerTable(aws, "t").apply("acme", "B", _TAKE)
+        assert outcome == Refused({"a": 0}, store_time_s=1_800_000_000.0)
+
+
+# The configuration.
+
+
+async def test_a_document_that_cannot_be_read_now_is_asked_for_again() -> None:
+    found = Reply({"Item": {"doc": {"S": "{}"}}})
+    async with dynamodb_stub(in_turn(error("ThrottlingException"), "reset", then=always(found))) as (aws, stub):
+        assert await DynamoDbControlTable(aws, "t").get("ROUTES", "small") == "{}"
+        assert len(stub.requests) == 3
+
+
+async def test_a_partition_of_several_pages_is_read_to_its_end() -> None:
+    last = {"pk": {"S": "ROUTES"}, "sk": {"S": "large"}}
+    first = Reply({"Items": [last | {"doc": {"S": "1"}}], "LastEvaluatedKey": last})
+    then = Reply({"Items": [{"pk": {"S": "ROUTES"}, "sk": {"S": "small"}, "doc": {"S": "2"}}]})
+    async with dynamodb_stub(in_turn(first, then=always(then))) as (aws, stub):
+        assert await DynamoDbControlTable(aws, "t").query("ROUTES") == {"large": "1", "small": "2"}
+        assert [arguments.get("ExclusiveStartKey") for _, arguments in stub.requests] == [None, last]
+
+
+@pytest.mark.parametrize(
+    "answer", [_CORRUPT, error("AccessDeniedException"), error("InternalServerError", 500), "reset"]
+)
+async def test_a_configuration_out_of_reach_is_an_error(answer: Answer) -> None:
+    async with dynamodb_stub(always(answer)) as (aws, _):
+        control = DynamoDbControlTable(aws, "t")
+        with pytest.raises(ServiceUnavailable):
+            await control.get("ROUTES", "small")
+        with pytest.raises(ServiceUnavailable):
+            await control.query("ROUTES")
+        with pytest.raises(ServiceUnavailable):
+            await control.put("ROUTES", "small", "{}")
+
+
+def _size(operation: str, arguments: dict[str, Any]) -> int:
+    asked = arguments["RequestItems"]["t"]
+    return len(asked["Keys"] if operation == "BatchGetItem" else asked)

@@ -1,0 +1,325 @@
+"""Does a call end in time, sent once, and where it fails in an exception that is true of what may have been billed?"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedge.adapters.transport_httpx import HttpxTransport
+from embedge.core.route import CallLimits, Target
+from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
+from tests.adapters.http_stub import Heard, HttpStub, Reply, answer, http_stub, refusing_url
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    Act = Callable[[Reply, Heard], Awaitable[None]]
+
+SECRET = "sk-secret-0123456789"
+REQUEST = WireRequest(
+    "/embeddings", (("Authorization", f"Bearer {SECRET}"), ("X-Mixed-Case", "a B")), b'{"input": "x"}'
+)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+TIMEOUT_S = 0.3
+
+
+def target(url: str, read_timeout_s: float = TIMEOUT_S, connect_timeout_s: float = 0.2) -> Target:
+    return Target(
+        id="t",
+        provider="openai",
+        transport="https",
+        endpoint=url,
+        model="m",
+        secret=None,
+        price_nano_usd_per_million_tokens=1,
+        limits=CallLimits(1, 1, 1, 1),
+        priority=0,
+        connect_timeout_s=connect_timeout_s,
+        read_timeout_s=read_timeout_s,
+    )
+
+
+@asynccontextmanager
+async def transport() -> AsyncGenerator[HttpxTransport]:
+    made = HttpxTransport()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@asynccontextmanager
+async def server(act: Act) -> AsyncGenerator[tuple[HttpxTransport, HttpStub]]:
+    async with http_stub(act) as stub, transport() as made:
+        yield made, stub
+
+
+async def fails(made: HttpxTransport, where: Target, request: WireRequest = REQUEST) -> NotSent | NoAnswer:
+    """Return how a call fails, having held it to its time, and what it says to being secret."""
+    began = time.monotonic()
+    with pytest.raises((NotSent, NoAnswer)) as failed:
+        await made.send(where, request)
+    assert time.monotonic() - began < where.read_timeout_s + 0.5
+    error: BaseException | None = failed.value
+    while error is not None:
+        assert SECRET not in repr(error)
+        error = error.__cause__
+    return failed.value
+
+
+async def test_a_request_arrives_as_it_was_and_its_answer_comes_back_as_it_is() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"\x00body", 418, {"X-Answer": "A b", "Retry-After": "7"}))
+
+    async with server(act) as (made, stub):
+        response = await made.send(target(stub.url + "/v1"), REQUEST)
+        assert response == WireResponse(418, dict(response.headers), b"\x00body")
+        assert (response.headers["x-answer"], response.headers["retry-after"]) == ("A b", "7")
+        assert all(name == name.lower() for name in response.headers)
+        (heard,) = stub.heard
+        assert heard.line == "POST /v1/embeddings HTTP/1.1"
+        assert heard.body == REQUEST.body
+        assert [heard.header(name.lower()) for name, _ in REQUEST.headers] == [value for _, value in REQUEST.headers]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_an_answer_and_never_followed(status: int) -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"", status, {"Location": f"{stub.url}/elsewhere"}))
+
+    async with server(act) as (made, stub):
+        assert (await made.send(target(stub.url), REQUEST)).status == status
+        assert len(stub.heard) == 1
+
+
+async def test_a_connection_is_used_again() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right"))
+
+    async with server(act) as (made, stub):
+        for _ in range(3):
+            assert (await made.send(target(stub.url), REQUEST)).body == b"right"
+        assert (stub.connections, len(stub.heard)) == (1, 3)
+
+
+async def test_a_connection_that_the_server_has_closed_is_replaced() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right"))
+        reply.close()
+
+    async with server(act) as (made, stub):
+        for _ in range(3):
+            assert (await made.send(target(stub.url), REQUEST)).body == b"right"
+            await asyncio.sleep(0.01)
+        assert (stub.connections, len(stub.heard)) == (3, 3)
+
+
+async def test_what_a_server_wants_remembered_is_told_to_nobody() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right", 200, {"Set-Cookie": "tenant=acme; Path=/"}))
+
+    async with server(act) as (made, stub):
+        for _ in range(2):
+            await made.send(target(stub.url), REQUEST)
+        assert [heard.header("cookie") for heard in stub.heard] == [None, None]
+
+
+# What fails.
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "ftp://127.0.0.1", "nonsense", "http://a b", ""])
+async def test_an_endpoint_that_is_no_address_is_not_sent_to(url: str) -> None:
+    async with transport() as made:
+        assert isinstance(await fails(made, target(url)), NotSent)
+
+
+async def test_a_refused_connection_is_not_sent() -> None:
+    async with transport() as made:
+        assert isinstance(await fails(made, target(await refusing_url())), NotSent)
+
+
+async def test_a_server_that_speaks_no_tls_is_not_sent_to() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right"))
+
+    async with server(act) as (made, stub):
+        assert isinstance(await fails(made, target(stub.url.replace("http:", "https:"))), NotSent)
+
+
+@pytest.mark.parametrize(
+    "value", [f"Bearer {SECRET}\n", f"Bearer {SECRET}\r\nX: y", f"Bearer {SECRET}é", f"{SECRET}\0"]
+)
+async def test_a_header_that_cannot_be_written_is_not_sent_and_not_shown(value: str) -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right"))
+
+    async with server(act) as (made, stub):
+        failed = await fails(made, target(stub.url), WireRequest("", (("Authorization", value),), b""))
+        assert isinstance(failed, NotSent)
+        assert stub.heard == []
+
+
+async def _reset_at_once(reply: Reply, _: Heard) -> None:
+    reply.reset()
+
+
+async def _close_at_once(reply: Reply, _: Heard) -> None:
+    reply.close()
+
+
+async def _reset_in_the_head(reply: Reply, _: Heard) -> None:
+    await reply.send(HEAD[:-3])
+    reply.reset()
+
+
+async def _reset_after_the_head(reply: Reply, _: Heard) -> None:
+    await reply.send(HEAD)
+    reply.reset()
+
+
+async def _half_a_body(reply: Reply, _: Heard) -> None:
+    await reply.send(HEAD + b"half")
+    reply.close()
+
+
+async def _half_a_chunk(reply: Reply, _: Heard) -> None:
+    await reply.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf")
+    reply.close()
+
+
+async def _no_http(reply: Reply, _: Heard) -> None:
+    await reply.send(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+    reply.close()
+
+
+async def _broken_gzip(reply: Reply, _: Heard) -> None:
+    await reply.send(answer(gzip.compress(b"right" * 99)[:-8] + bytes(8), 200, {"Content-Encoding": "gzip"}))
+
+
+BROKEN = [
+    _reset_at_once,
+    _close_at_once,
+    _reset_in_the_head,
+    _reset_after_the_head,
+    _half_a_body,
+    _half_a_chunk,
+    _no_http,
+    _broken_gzip,
+]
+
+
+@pytest.mark.parametrize("act", BROKEN)
+async def test_an_answer_that_breaks_off_is_none_and_is_not_asked_for_again(act: Act) -> None:
+    async with server(act) as (made, stub):
+        failed = await fails(made, target(stub.url))
+        assert type(failed) is NoAnswer
+        assert len(stub.heard) == 1
+
+
+async def test_who_is_cancelled_is_cancelled_and_has_not_timed_out() -> None:
+    heard = asyncio.Event()
+
+    async def act(_: Reply, __: Heard) -> None:
+        heard.set()
+        await asyncio.sleep(60)
+
+    async with server(act) as (made, stub):
+        call = asyncio.create_task(made.send(target(stub.url, 5), REQUEST))
+        await heard.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+
+async def _silence(_: Reply, __: Heard) -> None:
+    await asyncio.sleep(60)
+
+
+async def _half_and_silence(reply: Reply, _: Heard) -> None:
+    await reply.send(HEAD + b"half")
+    await asyncio.sleep(60)
+
+
+async def _trickle(reply: Reply, _: Heard) -> None:
+    await reply.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 1000, pause_s=0.02)
+
+
+async def _trickle_of_a_head(reply: Reply, _: Heard) -> None:
+    await reply.send(b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n"] * 1000, pause_s=0.02)
+
+
+@pytest.mark.parametrize("act", [_silence, _half_and_silence, _trickle, _trickle_of_a_head])
+async def test_an_answer_that_is_too_slow_as_a_whole_timed_out(act: Act) -> None:
+    async with server(act) as (made, stub):
+        assert isinstance(await fails(made, target(stub.url)), TimedOut)
+        assert len(stub.heard) == 1
+
+
+async def test_after_any_failure_the_next_call_is_served() -> None:
+    acts: list[Act] = [*BROKEN, _trickle, _half_and_silence]
+
+    async def act(reply: Reply, heard: Heard) -> None:
+        if acts:
+            await acts.pop()(reply, heard)
+        else:
+            await reply.send(answer(b"right"))
+
+    async with server(act) as (made, stub):
+        while acts:
+            await fails(made, target(stub.url))
+        assert (await made.send(target(stub.url), REQUEST)).body == b"right"
+
+
+MEGABYTE = 1024 * 1024
+
+
+async def test_an_answer_has_at_most_64_megabytes() -> None:
+    async def act(reply: Reply, heard: Heard) -> None:
+        size = int(heard.body)
+        await reply.send(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
+        for _ in range(0, size, MEGABYTE):
+            await reply.send(bytes(min(MEGABYTE, size)))
+        await reply.send(bytes(size % MEGABYTE))
+
+    async with server(act) as (made, stub):
+        largest = WireRequest("", (), b"%d" % (64 * MEGABYTE))
+        assert len((await made.send(target(stub.url, 20), largest)).body) == 64 * MEGABYTE
+        one_more = WireRequest("", (), b"%d" % (65 * MEGABYTE))
+        assert type(await fails(made, target(stub.url, 20), one_more)) is NoAnswer
+
+
+async def test_a_small_answer_does_not_become_a_huge_one() -> None:
+    bomb = gzip.compress(bytes(65 * MEGABYTE))
+
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(bomb, 200, {"Content-Encoding": "gzip"}))
+
+    async with server(act) as (made, stub):
+        assert type(await fails(made, target(stub.url, 20))) is NoAnswer
+
+
+async def test_many_calls_at_once_each_get_their_own_answer() -> None:
+    async def act(reply: Reply, heard: Heard) -> None:
+        await asyncio.sleep(int(heard.body) % 7 / 500)
+        await reply.send(answer(heard.body))
+
+    async with server(act) as (made, stub):
+        requests = [WireRequest("", (), b"%d" % number) for number in range(100)]
+        answers = await asyncio.gather(*(made.send(target(stub.url, 10, 10), request) for request in requests))
+        assert [response.body for response in answers] == [request.body for request in requests]
+
+
+async def test_a_closed_transport_can_be_used_again() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right"))
+
+    async with server(act) as (made, stub):
+        for _ in range(2):
+            assert (await made.send(target(stub.url), REQUEST)).body == b"right"
+            await made.close()
+            await made.close()
