@@ -1,0 +1,154 @@
+"""Which calls does the API answer? The FastAPI application, the same on a laptop and on Lambda."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from embedge.api import answer_body, models
+from embedge.api.deadline import seconds_left
+from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope
+from embedge.api.error_table import error_answer
+from embedge.api.request_body import read_request
+from embedge.core.request import MAX_BODY_BYTES, Call, EmbeddingRequest, Observation
+from embedge.core.routing import choose, require_scope
+from embedge.embed import Services, embed
+from embedge.errors import EmbedgeError, InvalidValue, MethodNotAllowed, UnknownUrl
+from embedge.ports import Clock, Telemetry
+
+_JSON = "application/json"
+# A body over the limit is still read this far, so that its sender sees the answer instead of a broken connection.
+_DRAINED_BYTES = 8 * MAX_BODY_BYTES
+_LONGEST_NAME = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the API stands on."""
+
+    services: Services
+    telemetry: Telemetry
+    clock: Clock
+    longest_request_s: float
+    close: Callable[[], Awaitable[None]]
+
+
+def create_app(serving: Serving) -> FastAPI:
+    """Build the application."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        yield
+        await serving.close()
+
+    app = FastAPI(title="Embedge", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(Envelope, telemetry=serving.telemetry, on_fault=_log_fault)
+    app.add_exception_handler(EmbedgeError, _error)
+    app.add_exception_handler(HTTPException, _not_served)
+    _add_calls(app, serving)
+    return app
+
+
+def _add_calls(app: FastAPI, serving: Serving) -> None:
+    services = serving.services
+
+    @app.post("/v1/embeddings")
+    async def create_embeddings(request: Request) -> Response:
+        await asyncio.sleep(0)  # lets the loop see connections that closed while the process was frozen
+        body = await _read_body(request)
+        left_s = seconds_left(request.scope, serving.clock.now_s(), serving.longest_request_s)
+        call = Call(
+            credential=request.headers.get("authorization"),
+            read=lambda: _read(request, body),
+            deadline_s=asyncio.get_running_loop().time() + left_s,
+            observation=_observation(request),
+        )
+        embedded = await embed(call, services)
+        return Response(answer_body.body(embedded), media_type=_JSON, headers=answer_body.headers(embedded))
+
+    @app.get("/v1/models")
+    async def list_models(request: Request) -> Response:
+        principal = await services.authenticator.verify(request.headers.get("authorization"))
+        _observation(request).tenant = principal.tenant
+        require_scope(principal, "models")
+        return _json(models.listed(await services.routes.current(), principal))
+
+    @app.get("/v1/models/{model:path}")
+    async def retrieve_model(request: Request, model: str) -> Response:
+        principal = await services.authenticator.verify(request.headers.get("authorization"))
+        _observation(request).tenant = principal.tenant
+        require_scope(principal, "models")
+        return _json(models.described(choose(await services.routes.current(), principal, model)))
+
+    @app.get("/health")
+    async def health() -> Response:
+        await services.routes.current()  # raises where nothing could be served
+        return _json({"status": "ok"})
+
+
+def _read(request: Request, body: bytes) -> EmbeddingRequest:
+    """Read what the request says, attribution included; only for a caller who is known."""
+    seen = _observation(request)
+    seen.bot = _attribution(request.headers.get("x-bot-id"), "X-Bot-ID") or seen.bot
+    seen.project = _attribution(request.query_params.get("ai_project_id"), "ai_project_id") or ""
+    return read_request(body, request.headers.get("content-type", ""))
+
+
+def _attribution(value: str | None, name: str) -> str | None:
+    visible = value is None or (len(value) <= _LONGEST_NAME and value.isascii() and value.isprintable())
+    if not visible:
+        raise InvalidValue(f"Invalid value for '{name}': at most {_LONGEST_NAME} visible characters.", param=name)
+    return value
+
+
+async def _read_body(request: Request) -> bytes:
+    """Return the body; of one that is over the limit, just enough to tell that it is."""
+    kept = bytearray()
+    seen = 0
+    async for chunk in request.stream():
+        seen += len(chunk)
+        if len(kept) <= MAX_BODY_BYTES:
+            kept += chunk
+        if seen > _DRAINED_BYTES:
+            break
+    return bytes(kept)
+
+
+def _observation(request: Request) -> Observation:
+    return request.scope[OBSERVATION]
+
+
+def _json(document: object) -> Response:
+    return Response(orjson.dumps(document), media_type=_JSON)
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    answer = error_answer(error, request.scope[REQUEST_ID])
+    return Response(answer.body, answer.status, answer.headers, _JSON)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    """Give the framework's own 404 and 405 the shape of all errors."""
+    status = error.status_code if isinstance(error, HTTPException) else None
+    if status == 405:  # noqa: PLR2004 (HTTP's own number)
+        allowed = (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
+        answer = await _error(
+            request, MethodNotAllowed(f"This URL does not take {request.method}. It takes {allowed}.")
+        )
+        answer.headers["allow"] = allowed
+        return answer
+    return await _error(request, UnknownUrl("Unknown URL. See POST /v1/embeddings and GET /v1/models."))
+
+
+def _log_fault(error: Exception) -> None:
+    """Say where our own fault is, and nothing of the values in it: they may be somebody's text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "unknown"
+    logging.getLogger("embedge").error("internal error: %s at %s", type(error).__name__, where)

@@ -1,0 +1,26 @@
+"""Until when may this request run? On Lambda, so that there is still time to settle, store and answer."""
+
+from typing import Any
+
+from starlette.types import Scope
+
+# API Gateway gives up 29 s after it took a request (its quotas page, read 2026-08).
+_GATEWAY_S = 29.0
+# To settle, store what came, and flush.
+_RESERVE_S = 1.5
+
+
+def seconds_left(scope: Scope, now_s: float, longest_s: float) -> float:
+    """Return how long this request may run: the least of the setting, Lambda's remaining time and API Gateway's.
+
+    `now_s` is the wall clock, in seconds since the epoch.
+    """
+    left = [longest_s]
+    if (context := scope.get("aws.context")) is not None and hasattr(context, "get_remaining_time_in_millis"):
+        left.append(context.get_remaining_time_in_millis() / 1000 - _RESERVE_S)
+    event: Any = scope.get("aws.event") or {}
+    taken_ms: Any = event.get("requestContext", {}).get("requestTimeEpoch")
+    if isinstance(taken_ms, int):
+        # A gateway whose clock is not ours may be ahead: then nothing has passed yet.
+        left.append(_GATEWAY_S - _RESERVE_S - max(0.0, now_s - taken_ms / 1000))
+    return max(0.0, min(left))

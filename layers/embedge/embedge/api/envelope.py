@@ -1,0 +1,100 @@
+"""What do all answers share? Headers, errors in one shape, a base path taken off, and a record of each invocation."""
+
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from embedge.api.error_table import error_answer
+from embedge.core.request import Observation
+from embedge.ports import Telemetry
+
+OBSERVATION = "embedge.observation"
+REQUEST_ID = "embedge.request_id"
+
+
+class Envelope:
+    """ASGI middleware around the whole API."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry, on_fault: Callable[[Exception], None]) -> None:
+        """Take what is inside, where invocations are recorded, and whom to tell of a fault of our own."""
+        self._app = app
+        self._telemetry = telemetry
+        self._on_fault = on_fault
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        exchange = _Exchange(send, _request_id(scope), started)
+        observation = Observation()
+        path = own_path(scope["path"])
+        inner = {
+            **scope,
+            "path": path,
+            "root_path": "",
+            OBSERVATION: observation,
+            REQUEST_ID: exchange.request_id,
+        }
+        try:
+            await self._app(inner, receive, exchange.send)
+        except Exception as error:  # noqa: BLE001 (the last place that can turn a fault into an answer)
+            self._on_fault(error)
+            await exchange.fail(error)
+        finally:
+            latency_ms = (time.perf_counter() - started) * 1000
+            self._telemetry.record(observation, exchange.status, latency_ms, exchange.request_id)
+
+
+class _Exchange:
+    """One answer on its way out."""
+
+    def __init__(self, send: Send, request_id: str, started: float) -> None:
+        self._send = send
+        self._started = started
+        self.request_id = request_id
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            spent_ms = int((time.perf_counter() - self._started) * 1000)
+            message["headers"] = [
+                *message.get("headers", ()),
+                (b"x-request-id", self.request_id.encode()),
+                (b"openai-processing-ms", b"%d" % spent_ms),
+                (b"cache-control", b"private, no-store"),
+            ]
+        await self._send(message)
+
+    async def fail(self, error: Exception) -> None:
+        if self.status:
+            return  # the answer has begun: it can only break off
+        answer = error_answer(error, self.request_id)
+        headers = {
+            "content-type": "application/json",
+            "content-length": str(len(answer.body)),
+            **answer.headers,
+        }
+        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+
+def own_path(path: str) -> str:
+    """Return the path without what API Gateway or a custom domain puts in front: all before the first `/v1/`."""
+    trimmed = path.rstrip("/") or "/"
+    start = f"{trimmed}/".find("/v1/")
+    if start >= 0:
+        return trimmed[start:]
+    return "/health" if trimmed.endswith("/health") else trimmed
+
+
+def _request_id(scope: Scope) -> str:
+    event = scope.get("aws.event")
+    if event is not None and (given := event.get("requestContext", {}).get("requestId")):
+        return str(given)
+    return f"req_{uuid4().hex}"

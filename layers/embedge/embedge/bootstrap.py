@@ -1,0 +1,133 @@
+"""Which adapters does this process run on? The only place that chooses."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from embedge.adapters.authenticator_jwt import JwtAuthenticator
+from embedge.adapters.aws_clients import AwsClients, StandIn
+from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
+from embedge.adapters.cache_sqlite import SqliteCache
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.control_dynamodb import DynamoDbControlTable
+from embedge.adapters.control_sqlite import SqliteControlTable
+from embedge.adapters.keys_control import KeySet
+from embedge.adapters.ledger_purse import PurseLedger
+from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
+from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
+from embedge.adapters.rates_gcra import GcraRates
+from embedge.adapters.routes_control import ControlRoutes
+from embedge.adapters.secrets_aws import ReferencedSecrets
+from embedge.adapters.signing_keys_file import FileSigningKeys
+from embedge.adapters.sqlite_state import SqliteState
+from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.tokenizers_huggingface import HuggingFaceTokenizers
+from embedge.adapters.transport_httpx import HttpxTransport
+from embedge.adapters.transport_sagemaker import SageMakerTransport
+from embedge.api.app import Serving
+from embedge.embed import Services
+from embedge.errors import ServiceUnavailable
+from embedge.ports import Cache, Clock, ControlTable, LedgerTable, SigningKeys
+from embedge.settings import Settings, Tables
+from embedge.upstreams import Upstreams
+
+# A cache that is slower than this is worse than none; what could not be written then is written by the next miss.
+_CACHE_LIMITS = CacheLimits(read_limit_s=0.5, write_limit_s=1.0)
+_STATE_FILE = "embedge.db"
+_KEYS_FOLDER = "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What an operator's commands work on."""
+
+    control: ControlTable
+    signing_keys: SigningKeys
+    clock: Clock
+    issuer: str
+    audience: str
+    close: Callable[[], Awaitable[None]]
+
+
+def serve(settings: Settings, stream: TextIO) -> Serving:
+    """Build what the API stands on; log lines go to `stream`. Nothing is connected before it is needed."""
+    clock = SystemClock()
+    stand_in = settings.sagemaker and StandIn(settings.sagemaker.url, "us-east-1", "local", "local")
+    aws, https = AwsClients(stand_in), HttpxTransport()
+    telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
+    state = _state(settings.state, aws, clock, telemetry.fault)
+    ledger = PurseLedger(state.ledger, clock)
+
+    async def close() -> None:
+        await ledger.close()
+        await https.close()
+        await aws.close()
+        state.close()
+
+    services = Services(
+        authenticator=JwtAuthenticator(
+            KeySet(state.control, clock), clock, settings.issuer, settings.audience, settings.limits
+        ),
+        routes=ControlRoutes(state.control, clock, telemetry.fault),
+        rates=GcraRates(state.ledger, clock),
+        cache=state.cache,
+        ledger=ledger,
+        tokenizers=HuggingFaceTokenizers(telemetry.fault),
+        upstreams=Upstreams(
+            {"https": https, "sagemaker": SageMakerTransport(aws)},
+            ReferencedSecrets(settings.secrets or {}, aws, clock),
+            random.random,
+        ),
+        largest_answer_bytes=settings.largest_answer_bytes,
+    )
+    return Serving(services, telemetry, clock, settings.longest_request_s, close)
+
+
+def operate_folder(folder: Path, settings: Settings) -> Operation:
+    """Build what commands on a laptop's state work on; it is made where it is not there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = SqliteState(folder / _STATE_FILE)
+
+    async def close() -> None:
+        database.close()
+
+    keys = FileSigningKeys(folder / _KEYS_FOLDER)
+    return Operation(SqliteControlTable(database), keys, SystemClock(), settings.issuer, settings.audience, close)
+
+
+async def operate_stack(stack: str) -> Operation:
+    """Build what commands on a deployed stack work on. Raises: ServiceUnavailable."""
+    # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
+    from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
+
+    outputs = await stack_outputs(stack)
+    aws = AwsClients()
+    try:
+        control = DynamoDbControlTable(aws, outputs["ControlTable"])
+        issuer, audience = outputs["Issuer"], outputs["Audience"]
+    except KeyError as error:
+        raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
+    return Operation(control, SsmSigningKeys(stack), SystemClock(), issuer, audience, aws.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    control: ControlTable
+    ledger: LedgerTable
+    cache: Cache
+    close: Callable[[], None]
+
+
+def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callable[[str], None]) -> _State:
+    if isinstance(where, Tables):
+        return _State(
+            DynamoDbControlTable(aws, where.control),
+            DynamoDbLedgerTable(aws, where.ledger),
+            DynamoDbCache(aws, where.cache, clock, _CACHE_LIMITS, on_fault),
+            lambda: None,
+        )
+    database = SqliteState(where / _STATE_FILE)
+    cache = SqliteCache(database, clock, on_fault)
+    return _State(SqliteControlTable(database), SqliteLedgerTable(database, clock), cache, database.close)

@@ -1,0 +1,6 @@
+"""What does `python -m embedge.cli` do? The same as `embedge`."""
+
+from embedge.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="embedge")

@@ -1,0 +1,115 @@
+"""What does the deployment say? Its environment, read once and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from embedge.core.request import NO_LIMIT, Limits
+
+_NANO = 10**9
+_MOST_USD = NO_LIMIT // _NANO
+_MOST_DIGITS = 15
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+# What a tenant may use that nobody has given limits of its own: generous, and never nothing.
+DEFAULT_LIMITS = Limits(
+    requests_per_minute=6_000,
+    tokens_per_minute=10_000_000,
+    day_nano_usd=100 * _NANO,
+    month_nano_usd=1_000 * _NANO,
+    total_nano_usd=NO_LIMIT,
+)
+
+
+class SettingsError(Exception):
+    """The environment does not make sense; the message names the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The names of the three DynamoDB tables."""
+
+    control: str
+    ledger: str
+    cache: str
+
+
+@dataclass(frozen=True, slots=True)
+class SageMakerStandIn:
+    """A server on this machine that speaks SageMaker's protocol."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this process is to run. `state` is DynamoDB's tables, or a folder for SQLite."""
+
+    state: Tables | Path
+    issuer: str = "embedge"
+    audience: str = "embedge"
+    limits: Limits = DEFAULT_LIMITS
+    service: str = "embedge"
+    namespace: str = "Embedge"
+    log_level: str = "INFO"
+    sagemaker: SageMakerStandIn | None = None
+    # What can be carried back through Lambda's 6 MB, with the headers and the JSON around it; None: anything.
+    largest_answer_bytes: int | None = 5_900_000
+    longest_request_s: float = 28.0
+    secrets: Mapping[str, str] | None = None
+
+    def with_sagemaker(self, stand_in: SageMakerStandIn) -> "Settings":
+        """Return the same, but for SageMaker, which is on this machine."""
+        return replace(self, sagemaker=stand_in)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read a function's environment. Raises: SettingsError."""
+        return cls(
+            state=Tables(*(_required(environ, f"EMBEDGE_{name}_TABLE") for name in ("CONTROL", "LEDGER", "CACHE"))),
+            issuer=environ.get("EMBEDGE_ISSUER") or "embedge",
+            audience=environ.get("EMBEDGE_AUDIENCE") or "embedge",
+            limits=Limits(
+                requests_per_minute=_whole(environ, "EMBEDGE_DEFAULT_REQUESTS_PER_MINUTE", 6_000),
+                tokens_per_minute=_whole(environ, "EMBEDGE_DEFAULT_TOKENS_PER_MINUTE", 10_000_000),
+                day_nano_usd=_nano_usd(environ, "EMBEDGE_DEFAULT_BUDGET_USD_DAY", 100),
+                month_nano_usd=_nano_usd(environ, "EMBEDGE_DEFAULT_BUDGET_USD_MONTH", 1_000),
+                total_nano_usd=NO_LIMIT,
+            ),
+            service=environ.get("POWERTOOLS_SERVICE_NAME") or "embedge",
+            namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "Embedge",
+            log_level=_log_level(environ),
+            secrets=environ,
+        )
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name)
+    if not value:
+        raise SettingsError(f"{name} is not set: the function needs the names of its three tables.")
+    return value
+
+
+def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < 1:
+        raise SettingsError(f"{name} must be a whole number of at least 1, and at most {_MOST_DIGITS} digits long.")
+    return int(text)
+
+
+def _nano_usd(environ: Mapping[str, str], name: str, default: int) -> int:
+    try:
+        value = Decimal(environ.get(name) or default)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or not 0 <= value <= _MOST_USD:
+        raise SettingsError(f"{name} must be an amount in dollars, such as 12.50, and at most {_MOST_USD}.")
+    return int(value * _NANO)
+
+
+def _log_level(environ: Mapping[str, str]) -> str:
+    level = environ.get("POWERTOOLS_LOG_LEVEL") or "INFO"
+    if level not in _LOG_LEVELS:
+        raise SettingsError(f"POWERTOOLS_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}.")
+    return level
