@@ -1,0 +1,180 @@
+"""What does `make run` start? The router on this machine: no AWS, no key, a real model, its state in `.embedge/`.
+
+The router runs in this process, the model in a child that speaks SageMaker's protocol and dies with its parent. State
+is committed before it is answered for, so a process that was killed has lost nothing.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TextIO, cast
+
+import uvicorn
+from typing_extensions import override
+
+from embedge.api.app import create_app
+from embedge.bootstrap import Operation, operate_folder, serve
+from embedge.cli import apply_routes, init_keys, mint
+from embedge.core.identity import ISSUED_SCOPES
+from embedge.settings import SageMakerStandIn, Settings
+from infra.local.minilm import weights
+from infra.local.routes import embedded_model, openai_models
+
+_LONGEST_REQUEST_S = 120.0
+_KEEP_ALIVE_S = 75
+_TOKEN_S = 30 * 86_400
+_LOG = "embedge.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the router listens."""
+
+    host: str
+    port: int
+
+    def url(self) -> str:
+        """Return the base URL for clients on this machine."""
+        host = "127.0.0.1" if self.host in {"", "0.0.0.0", "::"} else self.host  # noqa: S104 (only compared)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it is ready; not before, because only then does Ctrl-C end it in order."""
+
+    banner = ""
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        print(self.banner, flush=True)  # noqa: T201 (what `make run` is for)
+
+
+async def run(address: Address, folder: Path) -> None:
+    """Serve until interrupted."""
+    listener = _listen(address)
+    openai = os.environ.get("OPENAI_API_KEY")
+    async with AsyncExitStack() as stack:
+        model = _start_model()
+        stack.callback(_stop, model)
+        # The first request needs it: read while the model loads, so that nobody waits for 0.3 s of imports.
+        import_module("aiobotocore.session")
+        settings = Settings(
+            state=folder,
+            largest_answer_bytes=None,
+            longest_request_s=_LONGEST_REQUEST_S,
+            secrets={"OPENAI_API_KEY": openai} if openai else {},
+        )
+        operation = operate_folder(folder, settings)
+        token = await _prepare(operation, offer_openai=bool(openai))
+        await operation.close()
+        log = stack.enter_context((folder / _LOG).open("a", encoding="utf-8"))
+        stand_in = SageMakerStandIn(f"http://127.0.0.1:{await asyncio.to_thread(_port_of, model)}")
+        server = _Server(_uvicorn(settings.with_sagemaker(stand_in), cast("TextIO", log)))
+        server.banner = _banner(address, token, folder, offer_openai=bool(openai))
+        await server.serve(sockets=[listener])
+
+
+def _uvicorn(settings: Settings, log: TextIO) -> uvicorn.Config:
+    # h11, because httptools loses the body of a POST that offers `Upgrade: h2c`, as every Java HttpClient does; and
+    # a keep-alive above the 5 s that openai-python keeps idle connections for.
+    return uvicorn.Config(
+        create_app(serve(settings, log)),
+        http="h11",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=3,
+    )
+
+
+async def _prepare(operation: Operation, *, offer_openai: bool) -> str:
+    """Make keys and routes where they are missing, and return a token."""
+    await init_keys(operation)
+    documents = [embedded_model(weights() / "tokenizer.json"), *(openai_models() if offer_openai else ())]
+    await apply_routes(operation, {f"route {number}": text.encode() for number, text in enumerate(documents)})
+    return await mint(operation, tenant="default", scopes=ISSUED_SCOPES, models=("*",), lifetime_s=_TOKEN_S)
+
+
+def _listen(address: Address) -> socket.socket:
+    """Take the port before anything else is started, so that a second `make run` ends with one clear line."""
+    try:
+        return socket.create_server((address.host, address.port), backlog=2048)
+    except OSError as error:
+        raise SystemExit(
+            f"embedge: {address.host}:{address.port} cannot be had ({error.strerror}). Another one: PORT=8788 make run"
+        ) from error
+
+
+def _start_model() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "infra.local.sagemaker"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
+
+
+def _port_of(model: subprocess.Popen[bytes]) -> int:
+    assert model.stdout is not None
+    line = model.stdout.readline()
+    if not line:
+        raise SystemExit("embedge: the model's server did not start; what it says is above.")
+    return json.loads(line)["port"]
+
+
+def _stop(model: subprocess.Popen[bytes]) -> None:
+    """End the child: it goes when its standard input closes."""
+    assert model.stdin is not None
+    model.stdin.close()
+    try:
+        model.wait(timeout=3)
+    except subprocess.TimeoutExpired:
+        model.kill()
+        model.wait()
+
+
+def _banner(address: Address, token: str, folder: Path, *, offer_openai: bool) -> str:
+    openai = "and, with your OPENAI_API_KEY, text-embedding-3-small and -large" if offer_openai else ""
+    return f"""
+Embedge is running, all on this machine. Models: all-MiniLM-L6-v2 (alias local/minilm) {openai}
+
+  Base URL  {address.url()}
+  Token     {token}
+
+curl:
+
+curl {address.url()}/embeddings \\
+  -H "Authorization: Bearer {token}" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"model": "local/minilm", "input": ["the same text", "is never", "paid for twice", "the same text"]}}'
+
+Python (pip install openai):
+
+from openai import OpenAI
+client = OpenAI(base_url="{address.url()}", api_key="{token}")
+answer = client.embeddings.create(model="local/minilm", input=["hello", "world"])
+print(len(answer.data), "vectors of", len(answer.data[0].embedding), "numbers,", answer.usage.total_tokens, "tokens")
+
+State and keys are in {folder}/, the log is {folder / _LOG}. `make token` prints a new token. Ctrl-C stops everything.
+"""
+
+
+def main() -> None:
+    """Read the environment and serve."""
+    port = os.environ.get("PORT") or "8787"
+    if not port.isdecimal() or not 0 < int(port) < 65_536:  # noqa: PLR2004 (TCP's range)
+        raise SystemExit("embedge: PORT must be a number from 1 to 65535.")
+    address = Address(os.environ.get("HOST") or "127.0.0.1", int(port))
+    folder = Path(os.environ.get("EMBEDGE_STATE") or ".embedge")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run(address, folder))
+
+
+if __name__ == "__main__":
+    main()

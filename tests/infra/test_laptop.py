@@ -1,0 +1,190 @@
+"""Does `make run` do what it promises: one command, real vectors, and nothing lost whatever ends it?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import openai
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+ROOT = Path(__file__).parents[2]
+MODEL = "local/minilm"
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("laptop")]
+
+
+@dataclass(frozen=True)
+class Laptop:
+    """A running stack, and what it printed."""
+
+    process: subprocess.Popen[str]
+    banner: str
+
+    def shown(self, label: str) -> str:
+        found = re.search(rf"^\s*{label}\s+(\S+)$", self.banner, re.MULTILINE)
+        assert found, self.banner
+        return found[1]
+
+    def client(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=self.shown("Base URL"), api_key=self.shown("Token"), max_retries=0)
+
+    def model_process(self) -> int:
+        """Return the process id of the model's server, the only child."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        (child,) = children
+        return int(child)
+
+
+@contextmanager
+def laptop(state: Path, port: int) -> Generator[Laptop]:
+    environment = {**os.environ, "PORT": str(port), "EMBEDGE_STATE": str(state)}
+    environment.pop("OPENAI_API_KEY", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines: list[str] = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            line = process.stdout.readline()
+            assert line, "".join(lines)
+            lines.append(line)
+        yield Laptop(process, "".join(lines))
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        process.stdout.close()
+        process.wait(10)
+        assert "Traceback" not in rest, rest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def gone(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def charged_nano_usd(state: Path) -> int:
+    """Return what the ledger on disk has taken from the day's budget."""
+    with closing(sqlite3.connect(state / "embedge.db")) as database:
+        (item,) = database.execute("SELECT item FROM ledger WHERE pk = 'default' AND sk = 'B'").fetchone()
+    balance = json.loads(item)
+    return balance["dl"] - balance["da"]
+
+
+def test_the_snippets_work_when_pasted(tmp_path: Path) -> None:
+    with laptop(tmp_path, free_port()) as running:
+        curl, python = re.findall(
+            r"^(curl http.*?}')$|^(from openai.*?tokens\"\))$", running.banner, re.MULTILINE | re.DOTALL
+        )
+        answered = subprocess.run(["/bin/sh", "-c", curl[0]], capture_output=True, text=True, check=True)
+        assert len(json.loads(answered.stdout)["data"]) == 4
+        said = subprocess.run([sys.executable, "-c", python[1]], capture_output=True, text=True, check=True)
+        assert said.stdout == "2 vectors of 384 numbers, 6 tokens\n"
+
+
+def test_killed_at_any_moment_it_has_lost_no_route_vector_key_or_charge(tmp_path: Path) -> None:
+    port = free_port()
+    with laptop(tmp_path, port) as running, running.client() as client:
+        token = running.shown("Token")
+        first = client.embeddings.create(model=MODEL, input=["kept", "through", "a kill"])
+        model = running.model_process()
+        charged = charged_nano_usd(tmp_path)
+        running.process.kill()
+        assert gone(model), "the model's server outlives its parent"
+    with laptop(tmp_path, port) as running, openai.OpenAI(base_url=running.shown("Base URL"), api_key=token) as client:
+        again = client.embeddings.with_raw_response.create(model=MODEL, input=["kept", "through", "a kill", "new"])
+        assert again.headers["x-embedge-cache"] == "hits=3; misses=1"
+        assert [row.embedding for row in again.parse().data[:3]] == [row.embedding for row in first.data]
+        assert charged_nano_usd(tmp_path) >= charged > 0
+
+
+def test_ctrl_c_stops_everything_that_was_started(tmp_path: Path) -> None:
+    with laptop(tmp_path, free_port()) as running:
+        model = running.model_process()
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(10) == 0
+        assert gone(model)
+
+
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environment = {**os.environ, "PORT": str(taken.getsockname()[1]), "EMBEDGE_STATE": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "PORT=8788 make run" in done.stderr
+
+
+def test_an_input_that_is_too_long_is_named_with_its_tokens_before_it_is_sent(tmp_path: Path) -> None:
+    with laptop(tmp_path, free_port()) as running, running.client() as client:
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.embeddings.create(model=MODEL, input=["fine", "word " * 300])
+        assert caught.value.code == "context_length_exceeded"
+        assert caught.value.param == "input[1]"
+        assert "maximum context length is 256 tokens" in caught.value.message
+        assert "302 tokens" in caught.value.message
+
+
+def test_a_model_s_server_that_dies_is_503_and_charges_nothing(tmp_path: Path) -> None:
+    with laptop(tmp_path, free_port()) as running, running.client() as client:
+        os.kill(running.model_process(), signal.SIGKILL)
+        with pytest.raises(openai.InternalServerError) as caught:
+            client.embeddings.create(model=MODEL, input="never embedded")
+        assert (caught.value.status_code, caught.value.code) == (503, "upstream_unavailable")
+    blobs = [json.loads(line) for line in (tmp_path / "embedge.log").read_text().splitlines() if "_aws" in line]
+    assert blobs[-1]["cost_usd"] == [0.0]
+    assert "never embedded" not in (tmp_path / "embedge.log").read_text()
+
+
+def test_an_address_in_the_environment_is_taken_and_nonsense_is_refused(tmp_path: Path) -> None:
+    environment = {**os.environ, "PORT": "80x", "EMBEDGE_STATE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "embedge: PORT must be a number from 1 to 65535.\n")
+    with laptop(tmp_path, free_port()) as running:
+        url = running.shown("Base URL").removesuffix("/v1")
+        assert httpx.get(f"{url}/health").json() == {"status": "ok"}
