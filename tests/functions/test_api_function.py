@@ -1,0 +1,177 @@
+"""Does the built api function answer real events, again and again, with nothing at hand but what is shipped?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.local.routes import embedded_model
+from tests.e2e.deploy import build
+from tests.e2e.ministack import DYNAMODB, Ministack, ministack
+from tests.e2e.tools import ROOT, SAM_PYTHON, need, python313, run
+from tests.functions.rest_event import rest_event
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("built")]
+
+MODEL = "local/minilm"
+
+_TABLES = """
+import boto3, sys
+dynamodb = boto3.client("dynamodb")
+pair = [("pk", "S", "HASH"), ("sk", "S", "RANGE")]
+for name, key in (("control", pair), ("ledger", pair), ("cache", [("k", "B", "HASH")])):
+    dynamodb.create_table(
+        TableName=name, BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": t} for n, t, _ in key],
+        KeySchema=[{"AttributeName": n, "KeyType": k} for n, _, k in key])
+keys = {"pk": {"S": "KEYS"}, "sk": {"S": sys.argv[1]}, "doc": {"S": sys.argv[2]}}
+route = {"pk": {"S": "ROUTES"}, "sk": {"S": "all-MiniLM-L6-v2"}, "doc": {"S": sys.argv[3]}}
+for item in (keys, route):
+    dynamodb.put_item(TableName="control", Item=item)
+"""
+
+# Lambda's runtime client in few words: one process, one event after the other, a context that knows the time left.
+_RUNTIME = """
+import sys
+sys.path[:0] = sys.argv[1:]
+import json, app
+
+class Context:
+    function_name = "embedge-api"
+    def get_remaining_time_in_millis(self):
+        return 29_900
+
+events = json.load(sys.stdin)
+answers = [app.handler(event, Context()) for event in events]
+print("\\n" + json.dumps(answers))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A place where the built function can be run, and a token that it takes."""
+
+    built: Path
+    variables: dict[str, str]
+    token: str
+
+    def invoke(self, *events: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+        """Run these events through one process; return its answers, and what it wrote before."""
+        folders = ("ApiFunction", "DependenciesLayer/python", "EmbedgeLayer/python")
+        environment = ("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in self.variables.items()))
+        python = python313()
+        assert python is not None
+        command = (*environment, str(python), "-I", "-S", "-B", "-c", _RUNTIME, *(str(self.built / f) for f in folders))
+        done = subprocess.run(command, input=json.dumps(events), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+        log, _, answers = done.stdout.rstrip().rpartition("\n")
+        return json.loads(answers), log
+
+    def embedding(self, texts: Sequence[str], **changes: Any) -> dict[str, Any]:
+        """Return the event of a request for these texts."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        body = json.dumps({"model": MODEL, "input": texts, "encoding_format": "base64"})
+        return rest_event("POST", "/v1/embeddings", headers, body) | changes
+
+
+@contextmanager
+def model_server() -> Generator[int]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "infra.local.sagemaker"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["port"]
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Generator[Runtime]:
+    need("built layers", "python3.13", "sam", "ministack")
+    folder = tmp_path_factory.mktemp("runtime")
+    built = build(folder / "built")
+    with model_server() as port, ministack(*DYNAMODB) as aws:
+        token = _prepare(aws, folder)
+        variables = {
+            **aws.environment,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": f"http://127.0.0.1:{port}",
+            "EMBEDGE_CONTROL_TABLE": "control",
+            "EMBEDGE_LEDGER_TABLE": "ledger",
+            "EMBEDGE_CACHE_TABLE": "cache",
+        }
+        yield Runtime(built, variables, token)
+
+
+def _prepare(aws: Ministack, folder: Path) -> str:
+    embedge = (sys.executable, "-m", "embedge.cli", "--state", folder / "operator")
+    run(*embedge, "keys", "init")
+    query = (
+        "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT sk, doc FROM control').fetchone())"
+    )
+    kid, _, jwk = run(sys.executable, "-c", query, folder / "operator" / "embedge.db").strip().partition(" ")
+    run(SAM_PYTHON, "-c", _TABLES, kid, jwk, embedded_model(None), environment=aws.environment)
+    return run(*embedge, "token", "mint").strip()
+
+
+def test_one_process_answers_event_after_event_on_the_same_loop(runtime: Runtime) -> None:
+    texts = ["seen twice", "seen once", "seen twice"]
+    health = rest_event("GET", "/health", {}, None)
+    answers, log = runtime.invoke(health, runtime.embedding(texts), runtime.embedding(texts), health)
+    assert [answer["statusCode"] for answer in answers] == [200] * 4
+    _, first, second, _ = answers
+    assert first["headers"]["x-embedge-cache"] == "hits=0; misses=2"
+    assert second["headers"]["x-embedge-cache"] == "hits=3; misses=0"
+    assert first["body"] == second["body"]
+    assert first["isBase64Encoded"] is False
+    assert first["headers"]["x-request-id"] == "77375676-xmpl-4b79-853a-f982474efe18"
+    data = json.loads(first["body"])["data"]
+    assert data[0]["embedding"] == data[2]["embedding"] != data[1]["embedding"]
+    blobs = [json.loads(line) for line in log.splitlines() if '"_aws"' in line]
+    assert [blob["requests"] for blob in blobs] == [[1.0]] * 4
+
+
+def test_a_body_that_travelled_as_base64_and_a_stage_in_the_path_are_the_same_request(runtime: Runtime) -> None:
+    plain = runtime.embedding(["as base64"])
+    headers = plain["headers"]
+    encoded = rest_event("POST", "/prod/v1/embeddings/", headers, plain["body"].encode())
+    first, second = runtime.invoke(encoded, plain)[0]
+    assert (first["statusCode"], second["statusCode"]) == (200, 200)
+    assert second["headers"]["x-embedge-cache"] == "hits=1; misses=0"
+
+
+def test_errors_reach_api_gateway_as_openai_s_and_the_next_event_is_served(runtime: Runtime) -> None:
+    events = [
+        rest_event("POST", "/v1/embeddings", {"Content-Type": "application/json"}, "{}"),
+        runtime.embedding(["a"], body="{"),
+        runtime.embedding(["a"], body=None),
+        rest_event("DELETE", "/v1/embeddings", {}, None),
+        rest_event("GET", "/", {}, None),
+        runtime.embedding(["still served"]),
+    ]
+    answers, _ = runtime.invoke(*events)
+    assert [answer["statusCode"] for answer in answers] == [401, 400, 400, 405, 404, 200]
+    assert all(json.loads(answer["body"])["error"]["code"] for answer in answers[:-1])
+
+
+def test_a_request_that_waited_too_long_in_front_of_us_is_answered_before_the_gateway_gives_up(
+    runtime: Runtime,
+) -> None:
+    late = runtime.embedding(["never sent"])
+    late["requestContext"]["requestTimeEpoch"] -= 40_000
+    (answer,), log = runtime.invoke(late)
+    assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (504, "upstream_timeout")
+    assert json.loads(log.splitlines()[-1])["cost_usd"] == [0.0]

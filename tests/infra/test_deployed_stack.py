@@ -1,0 +1,94 @@
+"""What does the stack do once it is deployed, for real, with every right that its role lacks refused?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.deploy import delete
+from tests.e2e.tools import SAM_PYTHON, run
+
+if TYPE_CHECKING:
+    from tests.infra.conftest import Probed
+
+# One deployment serves them all, so one process runs them all.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("deployed")]
+
+KEY = {"pk": {"S": "TENANT#a"}, "sk": {"S": "CONF"}}
+# JSON carries no binary, and the table refuses a string: that it does so shows that IAM let the call pass.
+VECTOR = {"k": {"S": "0"}}
+PASSED = "ValidationException"
+DENIED = "AccessDeniedException"
+
+_POLICY = """
+import boto3, json
+iam = boto3.client("iam")
+(role,) = [role["RoleName"] for role in iam.list_roles()["Roles"] if "ApiRole" in role["RoleName"]]
+print(json.dumps(iam.get_role_policy(RoleName=role, PolicyName="api")["PolicyDocument"]))
+"""
+_LEFT = """
+import boto3, json
+tables = boto3.client("dynamodb").list_tables()["TableNames"]
+functions = boto3.client("lambda").list_functions()["Functions"]
+print(json.dumps([tables, functions]))
+"""
+
+
+def test_control_is_read_and_never_written(probed: Probed) -> None:
+    table = probed.deployment.outputs["ControlTable"]
+    assert probed.try_("get_item", TableName=table, Key=KEY) == "ok"
+    assert probed.try_("batch_get_item", RequestItems={table: {"Keys": [KEY]}}) == "ok"
+    assert probed.try_("put_item", TableName=table, Item=KEY) == DENIED
+    assert probed.try_("delete_item", TableName=table, Key=KEY) == DENIED
+    assert probed.try_("batch_write_item", RequestItems={table: [_put(KEY)]}) == DENIED
+    assert probed.try_("update_item", TableName=table, Key=KEY) == DENIED
+    transaction = [{"Put": {"TableName": table, "Item": KEY}}]
+    assert probed.try_("transact_write_items", TransactItems=transaction) == DENIED
+    assert probed.try_("scan", TableName=table) == DENIED
+
+
+def test_the_ledger_is_only_read_and_updated_item_by_item(probed: Probed) -> None:
+    table = probed.deployment.outputs["LedgerTable"]
+    assert probed.try_("update_item", TableName=table, Key=KEY) == "ok"
+    assert probed.try_("get_item", TableName=table, Key=KEY) == "ok"
+    assert probed.try_("delete_item", TableName=table, Key=KEY) == DENIED
+    assert probed.try_("scan", TableName=table) == DENIED
+    assert probed.try_("delete_table", TableName=table) == DENIED
+
+
+def test_the_cache_is_only_read_and_written_in_batches(probed: Probed) -> None:
+    table = probed.deployment.outputs["CacheTable"]
+    assert probed.try_("batch_get_item", RequestItems={table: {"Keys": [VECTOR]}}) == PASSED
+    assert probed.try_("batch_write_item", RequestItems={table: [_put(VECTOR)]}) == PASSED
+    assert probed.try_("scan", TableName=table) == DENIED
+    assert probed.try_("delete_table", TableName=table) == DENIED
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/", "/v1/models/BAAI/bge-m3"])
+def test_every_method_of_every_path_reaches_the_function(probed: Probed, method: str, path: str) -> None:
+    assert probed.answer(method, path) == {"method": method, "path": path}
+
+
+def test_only_the_endpoints_that_the_operator_named_may_be_invoked(probed: Probed) -> None:
+    policy = run(SAM_PYTHON, "-c", _POLICY, environment=probed.aws.environment)
+    invoke = next(one for one in json.loads(policy)["Statement"] if one["Sid"] == "InvokeEndpoints")
+    assert invoke["Resource"] == [f"arn:*:sagemaker:*:*:endpoint/{name}" for name in ("embedge-*", "bge-m3")]
+    assert invoke["Condition"] == {
+        "StringEquals": {"aws:ResourceAccount": "000000000000", "aws:RequestedRegion": "us-east-1"}
+    }
+
+
+# The last: it takes the stack away from the others. That Control and Ledger stay cannot be seen here:
+# ministack deletes all that a nested stack has, whatever its policies.
+def test_a_deleted_stack_leaves_no_cache_and_no_function(probed: Probed) -> None:
+    delete(probed.aws)
+    tables, functions = json.loads(run(SAM_PYTHON, "-c", _LEFT, environment=probed.aws.environment))
+    assert probed.deployment.outputs["CacheTable"] not in tables
+    assert not functions
+
+
+def _put(item: object) -> dict[str, object]:
+    return {"PutRequest": {"Item": item}}
