@@ -8,23 +8,20 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from re import compile as pattern
 from typing import cast, get_args
 
 import jwt
 from jwt.exceptions import InvalidTokenError
 
 from embedge.adapters.keys_control import KeySet, PublicKey
-from embedge.core.identity import ALGORITHM
+from embedge.core.identity import ALGORITHM, LONGEST_TOKEN, TENANT
 from embedge.core.request import Limits, Principal, Scope
 from embedge.errors import CredentialExpired, CredentialInvalid, CredentialMissing
 from embedge.ports import Clock
 
-_LARGEST_TOKEN = 8192
 _MOST_REMEMBERED = 10_000
 _CLOCK_LEEWAY_S = 60
 _REFUSED_HEADERS = frozenset({"jku", "x5u", "jwk", "x5c", "x5t", "x5t#S256", "crit", "b64"})
-_TENANT = pattern(r"[A-Za-z0-9._-]{1,64}")
 _SCOPES = frozenset(get_args(Scope))
 
 
@@ -101,7 +98,7 @@ class JwtAuthenticator:
             if not _is_time(since) or cast("float", since) > self._clock.now_s() + _CLOCK_LEEWAY_S:
                 raise _refused(f"its claim '{name}' is not a time that has come")
         tenant = claims.get("tenant")
-        if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+        if not isinstance(tenant, str) or not TENANT.fullmatch(tenant):
             raise _refused("it names no tenant")
         return Principal(tenant, _scopes(claims), _models(claims), self._limits)
 
@@ -115,7 +112,7 @@ def _bearer(credential: str | None) -> str:
         )
     if scheme.lower() != "bearer" or not token:
         raise _refused("the Authorization header is not 'Bearer TOKEN'")
-    if len(token) > _LARGEST_TOKEN or not token.isascii():
+    if len(token) > LONGEST_TOKEN or not token.isascii():
         raise _refused("it is not a JSON Web Token of reasonable size")
     return token
 

@@ -8,8 +8,9 @@ holder may reduce, and a write with an unknown outcome counts against us: a rese
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from embedge.adapters.ledger_refusal import refusal
 from embedge.core.balance import (
     Claim,
     Denied,
@@ -26,7 +27,7 @@ from embedge.core.conditional_update import Applied, Item, Refused
 from embedge.core.gcra import Rate
 from embedge.core.hold import HoldAccount, PaidAttempt
 from embedge.core.request import Principal
-from embedge.errors import BudgetSpent, EmbedgeError, ServiceUnavailable, TokenRateLimited
+from embedge.errors import ServiceUnavailable
 from embedge.ports import Clock, LedgerTable
 
 _BALANCE = "B"
@@ -86,7 +87,7 @@ class PurseLedger:
         moment = self._moment()
         seen = self._seen.get(principal.tenant)
         if seen and claim.tokens and (wait_us := _rate(principal).wait_us(seen, claim.tokens, moment.now_us)):
-            raise _denied(Denied("tokens", wait_us), principal, claim, moment)  # times only grow: it still refuses
+            raise refusal(Denied("tokens", wait_us), principal, claim, moment)  # times only grow: it still refuses
         current = seen if seen and Period(seen["mi"], seen["di"]) >= moment.period else None
         step = first_step(current, claim, principal.limits, moment)
         for _ in range(_MOST_UPDATES):
@@ -96,7 +97,7 @@ class PurseLedger:
                 return _Part(step.period, claim.nano_usd)
             decision = next_step(outcome.item, claim, principal.limits, moment)
             if isinstance(decision, Denied):
-                raise _denied(decision, principal, claim, moment)
+                raise refusal(decision, principal, claim, moment)
             self._distrust_a_fast_clock(outcome, decision)
             step = decision
         raise ServiceUnavailable(_UNREACHABLE, retry_after_s=1)
@@ -250,29 +251,3 @@ class PurseHold:
 
 def _rate(principal: Principal) -> Rate:
     return Rate("tokens", principal.limits.tokens_per_minute)
-
-
-def _denied(denied: Denied, principal: Principal, claim: Claim, moment: Moment) -> EmbedgeError:
-    if denied.what == "tokens":
-        limit = principal.limits.tokens_per_minute
-        if not _rate(principal).fits(claim.tokens):
-            return TokenRateLimited(
-                f"Rate limit reached: this request may need {claim.tokens} tokens, and {limit} per minute are allowed. "
-                "Please send fewer inputs in one request."
-            )
-        return TokenRateLimited(
-            f"Rate limit reached: {limit} tokens per minute. Please try again in {-(-denied.wait_us // 1000)} ms.",
-            retry_after_s=denied.wait_us / 1_000_000,
-        )
-    resets = f"It resets at {_reset(denied, moment)}." if denied.what != "total" else "It does not reset by itself."
-    name = {"day": "daily", "month": "monthly", "total": "total"}[denied.what]
-    return BudgetSpent(
-        f"You exceeded your current quota: what is left of the {name} budget does not cover this request. {resets} "
-        "Texts that were embedded before are still served."
-    )
-
-
-def _reset(denied: Denied, moment: Moment) -> str:
-    today = datetime.fromtimestamp(moment.now_us / 1_000_000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    following = today.replace(day=28) + timedelta(days=4) if denied.what == "month" else today + timedelta(days=1)
-    return (following.replace(day=1) if denied.what == "month" else following).strftime("%Y-%m-%dT%H:%M:%SZ")
