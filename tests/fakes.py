@@ -38,10 +38,6 @@ class FakeControlTable:
         self.down = False
         self.calls = 0
 
-    async def get(self, pk: str, sk: str) -> str | None:
-        self._reach()
-        return self.documents.get((pk, sk))
-
     async def query(self, pk: str) -> Mapping[str, str]:
         self._reach()
         return {sk: document for (partition, sk), document in self.documents.items() if partition == pk}
@@ -49,6 +45,10 @@ class FakeControlTable:
     async def put(self, pk: str, sk: str, document: str) -> None:
         self._reach()
         self.documents[pk, sk] = document
+
+    async def delete(self, pk: str, sk: str) -> None:
+        self._reach()
+        self.documents.pop((pk, sk), None)
 
     def _reach(self) -> None:
         self.calls += 1

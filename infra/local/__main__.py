@@ -102,7 +102,16 @@ async def _prepare(operation: Operation, *, offer_openai: bool) -> str:
     await init_keys(operation)
     documents = [embedded_model(weights() / "tokenizer.json"), *(openai_models() if offer_openai else ())]
     await apply_routes(operation, {f"route {number}": text.encode() for number, text in enumerate(documents)})
+    if not offer_openai:
+        await _withdraw(operation, openai_models())
     return await mint(operation, tenant="default", scopes=ISSUED_SCOPES, models=("*",), lifetime_s=_TOKEN_S)
+
+
+async def _withdraw(operation: Operation, documents: list[str]) -> None:
+    """Take away what an earlier start offered, and nothing that somebody has written since."""
+    for alias, document in (await operation.control.query("ROUTES")).items():
+        if document in documents:
+            await operation.control.delete("ROUTES", alias)
 
 
 def _listen(address: Address) -> socket.socket:

@@ -27,10 +27,6 @@ class SlowControlTable:
         self.table = table
         self.meanwhile: Callable[[], None] = lambda: None
 
-    async def get(self, pk: str, sk: str) -> str | None:
-        await turns()
-        return await self.table.get(pk, sk)
-
     async def query(self, pk: str) -> Mapping[str, str]:
         await turns()
         documents = await self.table.query(pk)
@@ -41,6 +37,10 @@ class SlowControlTable:
     async def put(self, pk: str, sk: str, document: str) -> None:
         await turns()
         await self.table.put(pk, sk, document)
+
+    async def delete(self, pk: str, sk: str) -> None:
+        await turns()
+        await self.table.delete(pk, sk)
 
 
 class SlowLedgerTable:

@@ -37,13 +37,11 @@ async def control(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 async def test_a_document_is_read_as_it_was_written(control: ControlTable) -> None:
     document = '{"é": "\\u0000 \U0001f600", "n": 1.0}'
     await control.put("ROUTES", "small", document)
-    assert await control.get("ROUTES", "small") == document
+    assert await control.query("ROUTES") == {"small": document}
 
 
 async def test_where_there_is_no_document_there_is_none(control: ControlTable) -> None:
     await control.put("ROUTES", "small", "{}")
-    assert await control.get("ROUTES", "large") is None
-    assert await control.get("KEYS", "small") is None
     assert await control.query("KEYS") == {}
 
 
@@ -51,6 +49,14 @@ async def test_writing_again_replaces(control: ControlTable) -> None:
     await control.put("ROUTES", "small", "1")
     await control.put("ROUTES", "small", "2")
     assert await control.query("ROUTES") == {"small": "2"}
+
+
+async def test_what_is_deleted_is_gone_and_deleting_nothing_is_no_error(control: ControlTable) -> None:
+    await control.put("ROUTES", "small", "1")
+    await control.put("ROUTES", "large", "2")
+    for _ in range(2):
+        await control.delete("ROUTES", "small")
+    assert await control.query("ROUTES") == {"large": "2"}
 
 
 async def test_a_query_finds_its_partition_and_nothing_else(control: ControlTable) -> None:

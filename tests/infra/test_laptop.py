@@ -51,9 +51,8 @@ class Laptop:
 
 
 @contextmanager
-def laptop(state: Path, port: int) -> Generator[Laptop]:
-    environment = {**os.environ, "PORT": str(port), "EMBEDGE_STATE": str(state)}
-    environment.pop("OPENAI_API_KEY", None)
+def laptop(state: Path, port: int, openai_key: str = "") -> Generator[Laptop]:
+    environment = {**os.environ, "PORT": str(port), "EMBEDGE_STATE": str(state), "OPENAI_API_KEY": openai_key}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local"],
         cwd=ROOT,
@@ -130,6 +129,13 @@ def test_killed_at_any_moment_it_has_lost_no_route_vector_key_or_charge(tmp_path
         assert again.headers["x-embedge-cache"] == "hits=3; misses=1"
         assert [row.embedding for row in again.parse().data[:3]] == [row.embedding for row in first.data]
         assert charged_nano_usd(tmp_path) >= charged > 0
+
+
+def test_openai_s_models_are_offered_while_there_is_a_key_for_them(tmp_path: Path) -> None:
+    offered = {"all-MiniLM-L6-v2", "text-embedding-3-large", "text-embedding-3-small"}
+    for key, models in (("sk-test", offered), ("", {"all-MiniLM-L6-v2"})):
+        with laptop(tmp_path, free_port(), openai_key=key) as running, running.client() as client:
+            assert {model.id for model in client.models.list()} == models
 
 
 def test_ctrl_c_stops_everything_that_was_started(tmp_path: Path) -> None:

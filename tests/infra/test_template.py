@@ -74,7 +74,7 @@ def test_the_api_role_only_reads_control(templates: dict[str, Node]) -> None:
         if control in _list(one.get("Resource"))
         for action in _list(one["Action"])
     ]
-    assert set(map(str, actions)) == {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
+    assert set(map(str, actions)) == {"dynamodb:Query"}
 
 
 def test_every_method_of_every_path_reaches_the_function(templates: dict[str, Node]) -> None:

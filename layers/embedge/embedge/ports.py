@@ -32,16 +32,16 @@ class Authenticator(Protocol):
 class ControlTable(Protocol):
     """What operators decide: routes, keys. One JSON document for each (pk, sk)."""
 
-    async def get(self, pk: str, sk: str) -> str | None:
-        """Return a document, None where there is none. Raises: ServiceUnavailable."""
-        ...
-
     async def query(self, pk: str) -> Mapping[str, str]:
         """Return every document of a partition by its sort key. Raises: ServiceUnavailable."""
         ...
 
     async def put(self, pk: str, sk: str, document: str) -> None:
         """Write a document, replacing what was there. Raises: ServiceUnavailable."""
+        ...
+
+    async def delete(self, pk: str, sk: str) -> None:
+        """Take a document away, if there is one. Raises: ServiceUnavailable."""
         ...
 
 

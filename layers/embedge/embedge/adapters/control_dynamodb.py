@@ -27,17 +27,6 @@ class DynamoDbControlTable:
         self._aws = aws
         self._table = table
 
-    async def get(self, pk: str, sk: str) -> str | None:
-        """Return a document, None where there is none. Raises: ServiceUnavailable."""
-        try:
-            client = await self._aws.dynamodb()
-            key = {"pk": {"S": pk}, "sk": {"S": sk}}
-            ask = partial(client.get_item, TableName=self._table, Key=key, ConsistentRead=True)
-            reply = await send(ask, may_pass)
-        except FAULTS as error:
-            raise _out_of_reach() from error
-        return reply.get("Item", {}).get("doc", {}).get("S")
-
     async def query(self, pk: str) -> Mapping[str, str]:
         """Return every document of a partition by its sort key. Raises: ServiceUnavailable."""
         documents: dict[str, str] = {}
@@ -59,6 +48,15 @@ class DynamoDbControlTable:
             client = await self._aws.dynamodb()
             item = {"pk": {"S": pk}, "sk": {"S": sk}, "doc": {"S": document}}
             await send(partial(client.put_item, TableName=self._table, Item=item), may_pass)
+        except FAULTS as error:
+            raise _out_of_reach() from error
+
+    async def delete(self, pk: str, sk: str) -> None:
+        """Take a document away, if there is one. Raises: ServiceUnavailable."""
+        try:
+            client = await self._aws.dynamodb()
+            key = {"pk": {"S": pk}, "sk": {"S": sk}}
+            await send(partial(client.delete_item, TableName=self._table, Key=key), may_pass)
         except FAULTS as error:
             raise _out_of_reach() from error
 

@@ -17,12 +17,6 @@ class SqliteControlTable:
         """Take the open file."""
         self._connection = state.connection
 
-    async def get(self, pk: str, sk: str) -> str | None:
-        """Return a document, None where there is none. Raises: ServiceUnavailable."""
-        with _translated():
-            found = self._connection.execute("SELECT doc FROM control WHERE pk = ? AND sk = ?", (pk, sk)).fetchone()
-        return found[0] if found else None
-
     async def query(self, pk: str) -> Mapping[str, str]:
         """Return every document of a partition by its sort key. Raises: ServiceUnavailable."""
         with _translated():
@@ -32,6 +26,11 @@ class SqliteControlTable:
         """Write a document, replacing what was there. Raises: ServiceUnavailable."""
         with _translated():
             self._connection.execute("INSERT OR REPLACE INTO control VALUES (?, ?, ?)", (pk, sk, document))
+
+    async def delete(self, pk: str, sk: str) -> None:
+        """Take a document away, if there is one. Raises: ServiceUnavailable."""
+        with _translated():
+            self._connection.execute("DELETE FROM control WHERE pk = ? AND sk = ?", (pk, sk))
 
 
 @contextmanager
