@@ -93,7 +93,8 @@ class Door:
         self.clock = FakeClock(NOW)
         self.control = FakeControlTable({("KEYS", OURS.kid): OURS.public_jwk})
         self.slowly = SlowControlTable(self.control)
-        keys = KeySet(self.slowly, self.clock)
+        self.faults: list[str] = []
+        keys = KeySet(self.slowly, self.clock, self.faults.append)
         self.authenticator = JwtAuthenticator(keys, self.clock, "embedge", "embedge", LIMITS)
 
     async def opens(self, token: str) -> Principal:
@@ -587,6 +588,7 @@ async def test_a_document_that_is_no_key_of_ours_verifies_nothing_and_locks_nobo
     door = Door()
     door.control.documents["KEYS", "broken"] = as_json(document).decode()
     assert await door.opens(signed(HEADER, claims()))
+    assert door.faults == ["key_unreadable"]
     await door.stays_shut(signed({**HEADER, "kid": "broken"}, claims()))
     head = unsigned({**HEADER, "kid": "broken", "alg": "HS256"}, claims())
     secret = b"secretsecretsecretsecretsecret"

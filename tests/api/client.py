@@ -41,7 +41,7 @@ class Caller:
         self.records = Records()
         self.world.control.documents["KEYS", KEYS.kid] = KEYS.public_jwk
         clock = self.world.clock
-        keys = KeySet(self.world.control, clock)
+        keys = KeySet(self.world.control, clock, self.world.faults.append)
         limits = self.world.setup.limits
         authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", limits)
         services = replace(self.world.services, authenticator=authenticator)

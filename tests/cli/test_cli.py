@@ -80,7 +80,7 @@ class Laptop:
         """Return whom the router takes the bearer of a token for."""
         database = SqliteState(self.state / "embedge.db")
         clock = clock or SystemClock()
-        keys = KeySet(SqliteControlTable(database), clock)
+        keys = KeySet(SqliteControlTable(database), clock, list[str]().append)
         authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", DEFAULT_LIMITS)
         try:
             return asyncio.run(authenticator.verify(f"Bearer {token}"))

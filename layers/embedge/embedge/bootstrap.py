@@ -68,7 +68,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
 
     services = Services(
         authenticator=JwtAuthenticator(
-            KeySet(state.control, clock), clock, settings.issuer, settings.audience, settings.limits
+            KeySet(state.control, clock, telemetry.fault), clock, settings.issuer, settings.audience, settings.limits
         ),
         routes=ControlRoutes(state.control, clock, telemetry.fault),
         rates=GcraRates(state.ledger, clock),

@@ -1,8 +1,8 @@
 """Where do names lead now? To the routes in the Control table, read again every 15 seconds, the last good ones kept."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 
+from embedge.adapters.kept_partition import KeptPartition, Partition
 from embedge.core.route import Route
 from embedge.core.route_document import parse_route
 from embedge.core.routing import by_name
@@ -19,46 +19,25 @@ class ControlRoutes:
 
     def __init__(self, control: ControlTable, clock: Clock, on_fault: Callable[[str], None]) -> None:
         """Take where routes are, the time, and whom to tell of a route that cannot be read."""
-        self._control = control
-        self._clock = clock
         self._on_fault = on_fault
-        self._routes: Mapping[str, Route] = {}
-        self._read_s = float("-inf")
-        self._tried_s = float("-inf")
-        self._reading = asyncio.Lock()
+        self._kept = KeptPartition(control, Partition(ROUTES, self._made_of, _LAST_GOOD_S), clock, on_fault)
 
     async def current(self) -> Mapping[str, Route]:
         """Return every route by every name; at most a day old where the table cannot be read.
 
         Raises: ServiceUnavailable where there is nothing to fall back on.
         """
-        if self._clock.now_s() - self._tried_s > _FRESH_S or self._are_too_old():
-            await self._read()
-            if self._are_too_old():
+        if self._kept.seconds_since_tried() > _FRESH_S or self._kept.is_too_old():
+            await self._kept.read()
+            if self._kept.is_too_old():
                 raise ServiceUnavailable(
                     "Which models there are cannot be read just now. Please try again in a few seconds.",
                     retry_after_s=5,
                 )
-        return self._routes
+        return self._kept.value
 
-    def _are_too_old(self) -> bool:
-        return self._clock.now_s() - self._read_s > _LAST_GOOD_S
-
-    async def _read(self) -> None:
-        """Read the routes, or wait for who is doing so; a failure is everybody's who waited, and changes nothing."""
-        seen = self._tried_s
-        async with self._reading:
-            if self._tried_s != seen:
-                return
-            now_s = self._clock.now_s()
-            try:
-                documents = await self._control.query(ROUTES)
-            except ServiceUnavailable:
-                self._on_fault("routes_stale")
-            else:
-                self._routes = by_name(route for text in documents.values() if (route := self._parsed(text)))
-                self._read_s = now_s
-            self._tried_s = now_s
+    def _made_of(self, documents: Mapping[str, str]) -> Mapping[str, Route]:
+        return by_name(route for text in documents.values() if (route := self._parsed(text)))
 
     def _parsed(self, document: str) -> Route | None:
         try:
