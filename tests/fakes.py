@@ -57,15 +57,21 @@ class FakeControlTable:
 
 
 class FakeCache:
-    """The Cache port: `values` and the second they expire by key; `faults` are what would have been counted."""
+    """The Cache port: `values` and the second they expire by key; `faults` are what would have been counted.
+
+    What it `raises` is no fault of a cache, but one of our own code.
+    """
 
     def __init__(self, clock: FakeClock) -> None:
         self.values: dict[bytes, tuple[bytes, int]] = {}
         self.faults: list[str] = []
         self.down = False
+        self.raises: Exception | None = None
         self._clock = clock
 
     async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+        if self.raises is not None:
+            raise self.raises
         if self.down:
             self.faults.append("read")
             return {}

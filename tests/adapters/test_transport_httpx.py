@@ -13,6 +13,7 @@ import pytest
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.core.route import CallLimits, Target
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
+from tests.adapters.breaking_off import BREAKING_OFF
 from tests.adapters.http_stub import Heard, HttpStub, Reply, answer, http_stub, refusing_url
 
 if TYPE_CHECKING:
@@ -164,53 +165,11 @@ async def test_a_header_that_cannot_be_written_is_not_sent_and_not_shown(value: 
         assert stub.heard == []
 
 
-async def _reset_at_once(reply: Reply, _: Heard) -> None:
-    reply.reset()
-
-
-async def _close_at_once(reply: Reply, _: Heard) -> None:
-    reply.close()
-
-
-async def _reset_in_the_head(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD[:-3])
-    reply.reset()
-
-
-async def _reset_after_the_head(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD)
-    reply.reset()
-
-
-async def _half_a_body(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD + b"half")
-    reply.close()
-
-
-async def _half_a_chunk(reply: Reply, _: Heard) -> None:
-    await reply.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf")
-    reply.close()
-
-
-async def _no_http(reply: Reply, _: Heard) -> None:
-    await reply.send(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
-    reply.close()
-
-
 async def _broken_gzip(reply: Reply, _: Heard) -> None:
     await reply.send(answer(gzip.compress(b"right" * 99)[:-8] + bytes(8), 200, {"Content-Encoding": "gzip"}))
 
 
-BROKEN = [
-    _reset_at_once,
-    _close_at_once,
-    _reset_in_the_head,
-    _reset_after_the_head,
-    _half_a_body,
-    _half_a_chunk,
-    _no_http,
-    _broken_gzip,
-]
+BROKEN = [*BREAKING_OFF, _broken_gzip]
 
 
 @pytest.mark.parametrize("act", BROKEN)

@@ -14,6 +14,7 @@ from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.core.route import CallLimits, Target
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
+from tests.adapters.breaking_off import BREAKING_OFF
 from tests.adapters.http_stub import Heard, HttpStub, Reply, answer, http_stub, json_answer, refusing_url
 
 if TYPE_CHECKING:
@@ -137,54 +138,12 @@ async def test_an_error_that_cannot_be_read_is_no_answer() -> None:
                 await made.send(target(), REQUEST)
 
 
-async def _reset_at_once(reply: Reply, _: Heard) -> None:
-    reply.reset()
-
-
-async def _close_at_once(reply: Reply, _: Heard) -> None:
-    reply.close()
-
-
-async def _reset_in_the_head(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD[:-3])
-    reply.reset()
-
-
-async def _reset_after_the_head(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD, b"", pause_s=0.01)
-    reply.reset()
-
-
-async def _half_a_body(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD + b"half")
-    reply.close()
-
-
-async def _half_a_chunk(reply: Reply, _: Heard) -> None:
-    await reply.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nhalf")
-    reply.close()
-
-
 async def _half_an_error(reply: Reply, _: Heard) -> None:
     await reply.send(refusal(424, "ModelError")[:-5])
     reply.close()
 
 
-async def _no_http(reply: Reply, _: Heard) -> None:
-    await reply.send(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
-    reply.close()
-
-
-BROKEN = [
-    _reset_at_once,
-    _close_at_once,
-    _reset_in_the_head,
-    _reset_after_the_head,
-    _half_a_body,
-    _half_a_chunk,
-    _half_an_error,
-    _no_http,
-]
+BROKEN = [*BREAKING_OFF, _half_an_error]
 
 
 async def test_an_answer_that_breaks_off_is_none_and_may_have_been_billed_and_is_not_asked_for_again() -> None:

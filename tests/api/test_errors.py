@@ -297,7 +297,7 @@ async def test_an_unreachable_ledger_is_503_for_misses_and_nothing_for_hits() ->
 
 async def test_a_fault_of_our_own_tells_its_id_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     caller = Caller()
-    caller.world.cache.values = None  # type: ignore[assignment]
+    caller.world.cache.raises = RuntimeError(SECRET)
     response = await caller.ask(SECRET)
     error = error_of(response)
     assert (response.status_code, error["type"], error["code"]) == (500, "server_error", "internal_error")
