@@ -9,7 +9,7 @@ run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 	@$(SETUP) run && exec $(PYTHON) -m infra.local
 
 token: # a bearer token for what `make run` started
-	@$(SETUP) run && exec .venv/bin/embedge token mint
+	@$(SETUP) run && .venv/bin/embedge keys init >/dev/null && exec .venv/bin/embedge token mint
 
 bench-corpus: # real passages, twice, through openai-python and what `make run` started; ARGS="--inputs 500"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.corpus $(ARGS)

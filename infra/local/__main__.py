@@ -7,14 +7,17 @@ is committed before it is answered for, so a process that was killed has lost no
 import asyncio
 import json
 import os
+import resource
 import socket
+import sqlite3
 import subprocess
 import sys
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import count
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
 import uvicorn
 from typing_extensions import override
@@ -23,7 +26,9 @@ from embedge.api.app import create_app
 from embedge.bootstrap import Operation, operate_folder, serve
 from embedge.cli import apply_routes, init_keys, mint
 from embedge.core.identity import ISSUED_SCOPES
+from embedge.errors import EmbedgeError
 from embedge.settings import SageMakerStandIn, Settings
+from infra.local.listening import BACKLOG, listen
 from infra.local.minilm import weights
 from infra.local.routes import embedded_model, openai_models
 
@@ -31,6 +36,9 @@ _LONGEST_REQUEST_S = 120.0
 _KEEP_ALIVE_S = 75
 _TOKEN_S = 30 * 86_400
 _LOG = "embedge.log"
+_LARGEST_LOG_BYTES = 20_000_000
+_LONGEST_PAUSE_S = 10
+_MOST_FILES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,8 @@ async def run(address: Address, folder: Path) -> None:
     listener = _listen(address)
     openai = os.environ.get("OPENAI_API_KEY")
     async with AsyncExitStack() as stack:
-        model = _start_model()
-        stack.callback(_stop, model)
+        model = _Model()
+        stack.callback(model.stop)
         # The first request needs it: read while the model loads, so that nobody waits for 0.3 s of imports.
         import_module("aiobotocore.session")
         settings = Settings(
@@ -75,11 +83,21 @@ async def run(address: Address, folder: Path) -> None:
         operation = operate_folder(folder, settings)
         token = await _prepare(operation, offer_openai=bool(openai))
         await operation.close()
-        log = stack.enter_context((folder / _LOG).open("a", encoding="utf-8"))
-        stand_in = SageMakerStandIn(f"http://127.0.0.1:{await asyncio.to_thread(_port_of, model)}")
-        server = _Server(_uvicorn(settings.with_sagemaker(stand_in), cast("TextIO", log)))
+        log = stack.enter_context(_log(folder / _LOG))
+        stand_in = SageMakerStandIn(f"http://127.0.0.1:{await model.ready()}")
+        server = _Server(_uvicorn(settings.with_sagemaker(stand_in), log))
         server.banner = _banner(address, token, folder, offer_openai=bool(openai))
+        keeping = asyncio.create_task(model.keep())
         await server.serve(sockets=[listener])
+        model.stop()
+        keeping.cancel()
+
+
+def _log(path: Path) -> TextIO:
+    """Open the log, a new one where the old one has become large."""
+    if path.exists() and path.stat().st_size > _LARGEST_LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("a", encoding="utf-8")
 
 
 def _uvicorn(settings: Settings, log: TextIO) -> uvicorn.Config:
@@ -89,7 +107,8 @@ def _uvicorn(settings: Settings, log: TextIO) -> uvicorn.Config:
         create_app(serve(settings, log)),
         http="h11",
         ws="none",
-        log_level="warning",
+        log_level="error",  # its warnings advise packages that would break what this relies on
+        backlog=BACKLOG,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
@@ -117,16 +136,50 @@ async def _withdraw(operation: Operation, documents: list[str]) -> None:
 def _listen(address: Address) -> socket.socket:
     """Take the port before anything else is started, so that a second `make run` ends with one clear line."""
     try:
-        return socket.create_server((address.host, address.port), backlog=2048)
+        return listen(address.host, address.port)
     except OSError as error:
         raise SystemExit(
             f"embedge: {address.host}:{address.port} cannot be had ({error.strerror}). Another one: PORT=8788 make run"
         ) from error
 
 
-def _start_model() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "infra.local.sagemaker"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
+class _Model:
+    """The model's server: a child that is started again, on the same port, when it ends by itself."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._process = self._start()
+        self._stopping = False
+
+    async def ready(self) -> int:
+        """Return the port once it serves."""
+        self.port = await asyncio.to_thread(_port_of, self._process)
+        return self.port
+
+    async def keep(self) -> None:
+        """Start it again whenever it ends, a little later each time."""
+        for ended in count(1):
+            await asyncio.to_thread(self._process.wait)
+            if self._stopping:
+                return
+            _say(f"the model's server has ended (status {self._process.returncode}), and is started again")
+            await asyncio.sleep(min(ended, _LONGEST_PAUSE_S))
+            self._process = self._start()
+
+    def stop(self) -> None:
+        """End it: it goes when its standard input closes."""
+        self._stopping = True
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "infra.local.sagemaker", "--port", str(self.port)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
 
 
 def _port_of(model: subprocess.Popen[bytes]) -> int:
@@ -137,15 +190,8 @@ def _port_of(model: subprocess.Popen[bytes]) -> int:
     return json.loads(line)["port"]
 
 
-def _stop(model: subprocess.Popen[bytes]) -> None:
-    """End the child: it goes when its standard input closes."""
-    assert model.stdin is not None
-    model.stdin.close()
-    try:
-        model.wait(timeout=3)
-    except subprocess.TimeoutExpired:
-        model.kill()
-        model.wait()
+def _say(what: str) -> None:
+    print(f"embedge: {what}", file=sys.stderr, flush=True)  # noqa: T201 (to whoever watches the terminal)
 
 
 def _banner(address: Address, token: str, folder: Path, *, offer_openai: bool) -> str:
@@ -181,8 +227,21 @@ def main() -> None:
         raise SystemExit("embedge: PORT must be a number from 1 to 65535.")
     address = Address(os.environ.get("HOST") or "127.0.0.1", int(port))
     folder = Path(os.environ.get("EMBEDGE_STATE") or ".embedge")
-    with suppress(KeyboardInterrupt):
-        asyncio.run(run(address, folder))
+    os.umask(0o077)  # what is kept here is its owner's alone
+    _allow_many_connections()
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(run(address, folder))
+    except (EmbedgeError, OSError, sqlite3.Error) as error:
+        raise SystemExit(f"embedge: what {folder}/ holds cannot be used: {error}") from error
+
+
+def _allow_many_connections() -> None:
+    """Each connection takes a file, and the usual limit is a few hundred."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if most == resource.RLIM_INFINITY else min(most, _MOST_FILES)
+    with suppress(ValueError, OSError):  # some systems allow less than they say
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 if __name__ == "__main__":

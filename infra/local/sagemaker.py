@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import sys
 import threading
 import traceback
@@ -31,6 +30,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
+from infra.local.listening import BACKLOG, listen
 from infra.local.minilm import DIMENSIONS, InputTooLong, MiniLM, weights
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _refusal(status: int, kind: str, body: dict[str, str | int]) -> Response:
 def _serve(port: int) -> None:
     """Never returns: ends the process if serving ends."""
     try:
-        listener = socket.create_server(("127.0.0.1", port), backlog=2048)
+        listener = listen("127.0.0.1", port)
         endpoint = Endpoint(MiniLM.load(weights(), os.cpu_count() or 1))
         config = uvicorn.Config(
             endpoint.app,
@@ -172,6 +172,7 @@ def _serve(port: int) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=BACKLOG,
             timeout_keep_alive=75,  # longer than clients keep an idle connection, or they meet closed ones
         )
         sys.stdout.write(f'{{"port": {listener.getsockname()[1]}}}\n')  # from here on a connection waits at worst

@@ -305,3 +305,43 @@ async def test_a_fault_of_our_own_tells_its_id_and_nothing_else(caplog: pytest.L
     assert "Error" in caplog.text
     assert SECRET not in caplog.text + response.text
     assert caller.records.seen[0][1] == 500
+
+
+async def test_a_client_that_leaves_during_its_upload_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    caller = Caller()
+    sent: list[object] = []
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/embeddings",
+        "raw_path": b"/v1/embeddings",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"200")],
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("embedge.test", 80),
+        "client": ("client.test", 1),
+    }
+    heard: list[dict[str, object]] = [
+        {"type": "http.request", "body": b"half", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, object]:
+        return heard.pop(0)
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    await caller.app(scope, receive, send)
+    assert (sent, [status for _, status in caller.records.seen]) == ([], [499])
+    assert "internal error" not in caplog.text
+
+
+async def test_one_input_that_no_call_can_carry_is_named_before_it_is_sent() -> None:
+    caller = Caller(Setup(body_bytes=100))
+    response = await caller.ask(["fits", "x" * 101])
+    error = error_of(response)
+    assert (response.status_code, error["param"], error["code"]) == (400, "input[1]", "invalid_value")
+    assert "100 bytes" in error["message"]
+    assert caller.world.server.asked == []

@@ -183,6 +183,7 @@ class Setup:
     counts: bool = False
     inputs_a_call: int = 4
     targets: int = 1
+    body_bytes: int = 4_000_000
     limits: Limits = LIMITS
     shared: bool = False
 
@@ -253,7 +254,7 @@ def _route(setup: Setup) -> str:
                     "endpoint": "https://provider.test/v1",
                     "secret": "env:KEY",
                     "price_usd_per_million_tokens": "0.02",
-                    "limits": {"inputs": setup.inputs_a_call, "concurrency": 3},
+                    "limits": {"inputs": setup.inputs_a_call, "body_bytes": setup.body_bytes, "concurrency": 3},
                 }
                 for number in range(setup.targets)
             ],

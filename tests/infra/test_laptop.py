@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING
 import httpx
 import openai
 import pytest
+
+from infra.local.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -174,15 +177,66 @@ def test_an_input_that_is_too_long_is_named_with_its_tokens_before_it_is_sent(tm
         assert "302 tokens" in caught.value.message
 
 
-def test_a_model_s_server_that_dies_is_503_and_charges_nothing(tmp_path: Path) -> None:
+def test_a_model_s_server_that_dies_is_503_charges_nothing_and_is_started_again(tmp_path: Path) -> None:
     with laptop(tmp_path, free_port()) as running, running.client() as client:
         os.kill(running.model_process(), signal.SIGKILL)
         with pytest.raises(openai.InternalServerError) as caught:
             client.embeddings.create(model=MODEL, input="never embedded")
         assert (caught.value.status_code, caught.value.code) == (503, "upstream_unavailable")
-    blobs = [json.loads(line) for line in (tmp_path / "embedge.log").read_text().splitlines() if "_aws" in line]
-    assert blobs[-1]["cost_usd"] == [0.0]
+        blobs = [json.loads(line) for line in (tmp_path / "embedge.log").read_text().splitlines() if "_aws" in line]
+        assert blobs[-1]["cost_usd"] == [0.0]
+        answer = client.with_options(max_retries=20).embeddings.create(model=MODEL, input="embedded in the end")
+        assert len(answer.data[0].embedding) == 384
     assert "never embedded" not in (tmp_path / "embedge.log").read_text()
+
+
+def test_stopped_under_load_it_answers_what_it_has_taken_and_logs_it_and_says_nothing_ugly(tmp_path: Path) -> None:
+    batches = [[f"text {batch} {number} " + "word " * 40 for number in range(200)] for batch in range(4)]
+    with laptop(tmp_path, free_port()) as running:
+        url, token = running.shown("Base URL"), running.shown("Token")
+        with ThreadPoolExecutor(len(batches)) as pool:
+            asking = [pool.submit(_embed, url, token, batch) for batch in batches]
+            time.sleep(1.0)
+            running.process.send_signal(signal.SIGINT)
+            answers = [asked.result() for asked in asking]
+        assert running.process.wait(15) == 0
+    for answer in answers:
+        assert answer.status_code in {200, 503}
+        assert answer.status_code == 200 or answer.json()["error"]["code"] == "service_unavailable"
+    lines = [json.loads(line) for line in (tmp_path / "embedge.log").read_text().splitlines()]
+    assert sum(line.get("message") == "request" for line in lines) == len(batches)
+
+
+def _embed(url: str, token: str, texts: list[str]) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.post(f"{url}/embeddings", json={"model": MODEL, "input": texts}, headers=headers, timeout=60)
+
+
+def test_a_state_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "embedge.db").write_bytes(b"this is no database, and never was one" * 100)
+    environment = {**os.environ, "PORT": str(free_port()), "EMBEDGE_STATE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.local"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "cannot be used" in done.stderr
+
+
+def test_what_is_kept_is_its_owner_s_alone(tmp_path: Path) -> None:
+    with laptop(tmp_path, free_port()):
+        kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert {"embedge.db", "embedge.log"} < {path.name for path in kept}
+        assert not [path for path in kept if path.stat().st_mode & 0o077]
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        with socket.create_connection(listener.getsockname()):
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_an_address_in_the_environment_is_taken_and_nonsense_is_refused(tmp_path: Path) -> None:

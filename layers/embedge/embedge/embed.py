@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, want
+from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
 from embedge.core.assembly import Embedded, in_order, saved_nano_usd, stored_form
 from embedge.core.balance import Settled
 from embedge.core.batching import Plan, plan_calls
@@ -54,6 +54,7 @@ async def embed(call: Call, services: Services) -> Embedded:
     wanted = want(request, route, principal.tenant)
     call.observation.model, call.observation.provider = route.space.model, route.targets[0].provider
     call.observation.inputs = len(wanted.inputs)
+    check_sizes(wanted)
     check_answer_size(wanted, services.largest_answer_bytes)
     check_lengths(wanted, await services.tokenizers.count(route, wanted.worth_counting()) or {})
 

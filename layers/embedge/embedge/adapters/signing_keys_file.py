@@ -14,7 +14,7 @@ class FileSigningKeys:
     async def load(self) -> tuple[str, str] | None:
         """Return the newest key's name and its PEM, None where there is none."""
         pems = sorted(self._folder.glob("*.pem"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        return (pems[-1].stem, pems[-1].read_text(encoding="ascii")) if pems else None
+        return (pems[-1].stem, pems[-1].read_text(encoding="ascii", errors="replace")) if pems else None
 
     async def keep(self, kid: str, pem: str) -> None:
         """Keep a key; it is readable by its owner alone from its first byte on."""

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from embedge.api import answer_body, models
 from embedge.api.deadline import seconds_left
-from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope
+from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway
 from embedge.api.error_table import error_answer
 from embedge.api.request_body import read_request
 from embedge.core.request import MAX_BODY_BYTES, Call, EmbeddingRequest, Observation
@@ -25,6 +25,8 @@ _JSON = "application/json"
 # A body over the limit is still read this far, so that its sender sees the answer instead of a broken connection.
 _DRAINED_BYTES = 8 * MAX_BODY_BYTES
 _LONGEST_NAME = 128
+# Requests that are cut off when the server stops settle first, and then the ledger gives back what is in the purses.
+_LONGEST_END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,16 @@ class Serving:
 
 def create_app(serving: Serving) -> FastAPI:
     """Build the application."""
+    underway = Underway()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
+        await underway.nobody(_LONGEST_END_S)
         await serving.close()
 
     app = FastAPI(title="Embedge", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    app.add_middleware(Envelope, telemetry=serving.telemetry, on_fault=_log_fault)
+    app.add_middleware(Envelope, telemetry=serving.telemetry, underway=underway, on_fault=_log_fault)
     app.add_exception_handler(EmbedgeError, _error)
     app.add_exception_handler(HTTPException, _not_served)
     _add_calls(app, serving)

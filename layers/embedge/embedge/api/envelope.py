@@ -1,24 +1,33 @@
 """What do all answers share? Headers, errors in one shape, a base path taken off, and a record of each invocation."""
 
+import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from embedge.api.error_table import error_answer
 from embedge.core.request import Observation
+from embedge.errors import ServiceUnavailable
 from embedge.ports import Telemetry
 
 OBSERVATION = "embedge.observation"
 REQUEST_ID = "embedge.request_id"
+# nginx's number for a client that went away before it was answered; nobody is there to see it but the log.
+_CLIENT_LEFT = 499
 
 
 class Envelope:
     """ASGI middleware around the whole API."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry, on_fault: Callable[[Exception], None]) -> None:
-        """Take what is inside, where invocations are recorded, and whom to tell of a fault of our own."""
+    def __init__(
+        self, app: ASGIApp, telemetry: Telemetry, underway: "Underway", on_fault: Callable[[Exception], None]
+    ) -> None:
+        """Take what is inside, where invocations are recorded and counted, and whom to tell of a fault of our own."""
+        self._underway = underway
         self._app = app
         self._telemetry = telemetry
         self._on_fault = on_fault
@@ -39,14 +48,47 @@ class Envelope:
             OBSERVATION: observation,
             REQUEST_ID: exchange.request_id,
         }
+        self._underway.enter()
         try:
             await self._app(inner, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = _CLIENT_LEFT
+        except asyncio.CancelledError:  # the server stops: the last thing that this task does is to say so
+            await exchange.fail(ServiceUnavailable("The server is stopping. Please try again.", retry_after_s=1))
         except Exception as error:  # noqa: BLE001 (the last place that can turn a fault into an answer)
             self._on_fault(error)
             await exchange.fail(error)
         finally:
             latency_ms = (time.perf_counter() - started) * 1000
             self._telemetry.record(observation, exchange.status, latency_ms, exchange.request_id)
+            self._underway.leave()
+
+
+class Underway:
+    """How many requests are being served; what they stand on may be closed when nobody is."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._count = 0
+        self._nobody = asyncio.Event()
+        self._nobody.set()
+
+    def enter(self) -> None:
+        """Count one more."""
+        self._count += 1
+        self._nobody.clear()
+
+    def leave(self) -> None:
+        """Count one less."""
+        self._count -= 1
+        if not self._count:
+            self._nobody.set()
+
+    async def nobody(self, limit_s: float) -> None:
+        """Wait until nobody is being served, but no longer than this."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._nobody.wait()
 
 
 class _Exchange:

@@ -1,6 +1,7 @@
 """What can an operator do? `keys init`, `token mint`, `routes apply`, on this machine or on a deployed stack."""
 
 import asyncio
+import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
@@ -36,6 +37,7 @@ _SCOPE = click.Choice(get_args(Scope))
 @click.pass_context
 def main(context: click.Context, stack: str | None, state: str) -> None:
     """Operate Embedge, an embeddings router in your own AWS account."""
+    os.umask(0o077)  # keys and state are their owner's alone
     context.obj = (stack, Path(state))
 
 

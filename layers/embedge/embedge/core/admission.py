@@ -74,6 +74,18 @@ def want(request: EmbeddingRequest, route: Route, tenant: str) -> Wanted:
     return Wanted(request, route, _dimensions(request, route), inputs)
 
 
+def check_sizes(wanted: Wanted) -> None:
+    """Refuse an input that no call to the route's targets can carry. Raises: InvalidValue for the first."""
+    largest = min(target.limits.body_bytes for target in wanted.route.targets)
+    for item in wanted.inputs:
+        if item.size_bytes > largest:
+            raise InvalidValue(
+                f"Input {item.index} has {item.size_bytes} bytes, and the model {wanted.route.alias} takes at most "
+                f"{largest} bytes. Please shorten it or split it into several inputs.",
+                param=f"input[{item.index}]",
+            )
+
+
 def check_lengths(wanted: Wanted, counted: Mapping[bytes, int]) -> None:
     """Hold the request to its limits, by the exact counts of those inputs that were worth counting.
 
