@@ -1,7 +1,8 @@
-"""In which ways does a server's answer break off, once the request has been heard?"""
+"""In which ways does a server's answer break off, or never end, once the request has been heard?"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,3 +53,20 @@ BREAKING_OFF = (
     _half_a_chunk,
     _no_http,
 )
+
+
+async def _silence(_: Reply, __: Heard) -> None:
+    await asyncio.sleep(60)
+
+
+async def _half_and_silence(reply: Reply, _: Heard) -> None:
+    await reply.send(_HEAD + b"half")
+    await asyncio.sleep(60)
+
+
+async def _trickle(reply: Reply, _: Heard) -> None:
+    """Send a byte now and then: each in time, and all of them 20 seconds."""
+    await reply.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 1000, pause_s=0.02)
+
+
+NEVER_DONE = (_silence, _half_and_silence, _trickle)

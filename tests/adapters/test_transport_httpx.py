@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import pytest
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.core.route import CallLimits, Target
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
-from tests.adapters.breaking_off import BREAKING_OFF
+from tests.adapters.breaking_off import BREAKING_OFF, NEVER_DONE
 from tests.adapters.http_stub import Heard, HttpStub, Reply, answer, http_stub, refusing_url
 
 if TYPE_CHECKING:
@@ -61,11 +60,9 @@ async def server(act: Act) -> AsyncGenerator[tuple[HttpxTransport, HttpStub]]:
 
 
 async def fails(made: HttpxTransport, where: Target, request: WireRequest = REQUEST) -> NotSent | NoAnswer:
-    """Return how a call fails, having held it to its time, and what it says to being secret."""
-    began = time.monotonic()
+    """Return how a call fails, having held what it says to being secret."""
     with pytest.raises((NotSent, NoAnswer)) as failed:
         await made.send(where, request)
-    assert time.monotonic() - began < where.read_timeout_s + 0.5
     error: BaseException | None = failed.value
     while error is not None:
         assert SECRET not in repr(error)
@@ -195,24 +192,11 @@ async def test_who_is_cancelled_is_cancelled_and_has_not_timed_out() -> None:
             await call
 
 
-async def _silence(_: Reply, __: Heard) -> None:
-    await asyncio.sleep(60)
-
-
-async def _half_and_silence(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD + b"half")
-    await asyncio.sleep(60)
-
-
-async def _trickle(reply: Reply, _: Heard) -> None:
-    await reply.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 1000, pause_s=0.02)
-
-
 async def _trickle_of_a_head(reply: Reply, _: Heard) -> None:
     await reply.send(b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n"] * 1000, pause_s=0.02)
 
 
-@pytest.mark.parametrize("act", [_silence, _half_and_silence, _trickle, _trickle_of_a_head])
+@pytest.mark.parametrize("act", [*NEVER_DONE, _trickle_of_a_head])
 async def test_an_answer_that_is_too_slow_as_a_whole_timed_out(act: Act) -> None:
     async with server(act) as (made, stub):
         assert isinstance(await fails(made, target(stub.url)), TimedOut)
@@ -220,7 +204,7 @@ async def test_an_answer_that_is_too_slow_as_a_whole_timed_out(act: Act) -> None
 
 
 async def test_after_any_failure_the_next_call_is_served() -> None:
-    acts: list[Act] = [*BROKEN, _trickle, _half_and_silence]
+    acts: list[Act] = [*BROKEN, *NEVER_DONE]
 
     async def act(reply: Reply, heard: Heard) -> None:
         if acts:

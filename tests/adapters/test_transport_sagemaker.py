@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import asynccontextmanager
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.core.route import CallLimits, Target
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
-from tests.adapters.breaking_off import BREAKING_OFF
+from tests.adapters.breaking_off import BREAKING_OFF, NEVER_DONE
 from tests.adapters.http_stub import Heard, HttpStub, Reply, answer, http_stub, json_answer, refusing_url
 
 if TYPE_CHECKING:
@@ -160,26 +159,11 @@ async def test_an_answer_that_breaks_off_is_none_and_may_have_been_billed_and_is
             assert len(stub.heard) == number
 
 
-async def _silence(_: Reply, __: Heard) -> None:
-    await asyncio.sleep(60)
-
-
-async def _half_and_silence(reply: Reply, _: Heard) -> None:
-    await reply.send(HEAD + b"half")
-    await asyncio.sleep(60)
-
-
-async def _trickle(reply: Reply, _: Heard) -> None:
-    await reply.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b"x"] * 1000, pause_s=0.02)
-
-
-@pytest.mark.parametrize("act", [_silence, _half_and_silence, _trickle])
+@pytest.mark.parametrize("act", NEVER_DONE)
 async def test_an_answer_that_is_too_slow_as_a_whole_timed_out(act: Act) -> None:
     async with endpoint(act) as (made, stub):
-        began = time.monotonic()
         with pytest.raises(TimedOut):
             await made.send(target(0.3), REQUEST)
-        assert time.monotonic() - began < 0.8
         assert len(stub.heard) == 1
 
 

@@ -107,6 +107,14 @@ def charged_nano_usd(state: Path) -> int:
     return balance["dl"] - balance["da"]
 
 
+def _route_of_mine(folder: Path) -> Path:
+    """Return a file with a route that no start of the stack writes by itself."""
+    document = json.loads((ROOT / "infra/routes/text-embedding-3-small.json").read_text())
+    file = folder / "route.json"
+    file.write_text(json.dumps({**document, "alias": "my-own-route"}))
+    return file
+
+
 def test_the_snippets_work_when_pasted(tmp_path: Path) -> None:
     with laptop(tmp_path, free_port()) as running:
         curl, python = re.findall(
@@ -125,6 +133,8 @@ def test_killed_at_any_moment_it_has_lost_no_route_vector_key_or_charge(tmp_path
         first = client.embeddings.create(model=MODEL, input=["kept", "through", "a kill"])
         model = running.model_process()
         charged = charged_nano_usd(tmp_path)
+        apply = ("-m", "embedge.cli", "--state", str(tmp_path), "routes", "apply", str(_route_of_mine(tmp_path)))
+        subprocess.run([sys.executable, *apply], check=True, capture_output=True)
         running.process.kill()
         assert gone(model), "the model's server outlives its parent"
     with laptop(tmp_path, port) as running, openai.OpenAI(base_url=running.shown("Base URL"), api_key=token) as client:
@@ -132,6 +142,7 @@ def test_killed_at_any_moment_it_has_lost_no_route_vector_key_or_charge(tmp_path
         assert again.headers["x-embedge-cache"] == "hits=3; misses=1"
         assert [row.embedding for row in again.parse().data[:3]] == [row.embedding for row in first.data]
         assert charged_nano_usd(tmp_path) >= charged > 0
+        assert "my-own-route" in {model.id for model in client.models.list()}
 
 
 def test_openai_s_models_are_offered_while_there_is_a_key_for_them(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +79,7 @@ def test_every_lock_is_installed_by_its_hashes_and_nothing_else_is(tree: Tree) -
 
 def test_the_second_time_nothing_is_called(tree: Tree) -> None:
     tree.notes("run")
-    started = time.perf_counter()
     assert tree.notes("run") == []
-    assert time.perf_counter() - started < 1
 
 
 def test_run_and_test_add_to_one_another(tree: Tree) -> None:

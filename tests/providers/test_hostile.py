@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import struct
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -332,7 +331,7 @@ def test_a_reason_is_repeated_to_who_sent_the_input_and_is_not_endless(name: Pro
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("message", ["a" * 300_000, "sk" * 150_000, "a " * 150_000 + "sk-", "x" * 300_000 + "sk-"])
-def test_a_reason_of_any_length_is_read_in_no_time(name: ProviderName, message: str) -> None:
-    started = time.perf_counter()
-    saying(name, message)
-    assert time.perf_counter() - started < 0.5
+def test_what_is_beyond_the_part_of_a_reason_that_is_repeated_is_never_looked_at(
+    name: ProviderName, message: str
+) -> None:
+    assert saying(name, message) == saying(name, message[:300])

@@ -60,8 +60,8 @@ class Envelope:
             await exchange.fail(error)
         finally:
             latency_ms = (time.perf_counter() - started) * 1000
+            self._underway.leave()  # whoever waits for that goes on only after this line and the next
             self._telemetry.record(observation, exchange.status, latency_ms, exchange.request_id)
-            self._underway.leave()
 
 
 class Underway:
