@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from embedge.api.answer_body import duration
+from embedge.api.account_headers import duration
 from embedge.api.envelope import own_path
 from tests.api.client import Caller, error_of
 from tests.embed.world import DIMENSIONS, MODEL, PRICE, Setup, tokens_of, vector_of

@@ -271,8 +271,31 @@ async def test_limits_are_429_and_say_when_to_come_back() -> None:
     error = error_of(response)
     assert (response.status_code, error["type"], error["code"]) == (429, "requests", "rate_limit_exceeded")
     assert response.headers["retry-after"] == "60"
+    assert rate_headers(response, "requests") == ("1", "0", "1m0s")
     response = await limited(Setup(limits=replace(LIMITS, tokens_per_minute=10)), "12345678", "abcdefgh")
     assert (response.status_code, error_of(response)["type"]) == (429, "tokens")
+    assert rate_headers(response, "tokens") == ("10", "2", "48s")
+    assert rate_headers(response, "requests") == ("100000", "99998", "2ms")
+    assert response.headers["x-embedge-cost-usd"] == "0"
+
+
+async def test_an_error_after_admission_says_what_is_left_of_the_rates_and_what_was_billed() -> None:
+    caller = Caller()
+    caller.world.server.will("not finite", times=3)
+    response = await caller.ask("billed all the same")
+    assert error_of(response)["code"] == "upstream_invalid_response"
+    assert rate_headers(response, "requests") == ("100000", "99999", "1ms")
+    assert rate_headers(response, "tokens")[0] == "100000000"
+    assert float(response.headers["x-embedge-cost-usd"]) * 10**9 == pytest.approx(caller.world.server.billed_nano_usd)
+
+
+async def test_an_error_before_admission_says_nothing_of_rates() -> None:
+    response = await Caller().ask([])
+    assert not [name for name in response.headers if name.startswith(("x-ratelimit", "x-embedge"))]
+
+
+def rate_headers(response: httpx.Response, kind: str) -> tuple[str, ...]:
+    return tuple(response.headers[f"x-ratelimit-{what}-{kind}"] for what in ("limit", "remaining", "reset"))
 
 
 async def test_a_spent_budget_is_a_quota_that_no_client_retries() -> None:

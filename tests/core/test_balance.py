@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from embedge.core.balance import (
     Claim,
     Denied,
+    Limited,
     Moment,
     Period,
     Step,
@@ -206,27 +207,28 @@ class Budget(RuleBasedStateMachine):
 
     def _decide_again(self, process: Process, wish: Wish) -> None:
         decision = next_step(self.item, wish.claim, self.limits, wish.moment)
-        if isinstance(decision, Denied):
+        if isinstance(decision, Denied | Limited):
             self._hold_to_truth(decision, wish)
             process.wish = None
         else:
             wish.step = decision
 
-    def _hold_to_truth(self, denied: Denied, wish: Wish) -> None:
+    def _hold_to_truth(self, denied: Denied | Limited, wish: Wish) -> None:
         """There really is less than was asked for of what the denial names."""
         item, period = self.item or {}, wish.moment.period
-        if denied.what == "tokens":
+        if isinstance(denied, Limited):
             unfit = wish.claim.tokens > self.limits.tokens_per_minute
             assert unfit or (denied.wait_us > 0 and item["t"] > wish.moment.now_us)
+            assert denied.rate.remaining < wish.claim.tokens
             return
         fresh = {
             "day": item.get("di", 0) < period.day,
             "month": item.get("mi", 0) < period.month,
             "total": self.item is None,
         }
-        limit, available = _NAMES[denied.what[0]]
+        limit, available = _NAMES[denied.period[0]]
         opening = {"dl": self.limits.day_nano_usd, "ml": self.limits.month_nano_usd, "tl": self.limits.total_nano_usd}
-        left = item.get(limit, opening[limit]) if fresh[denied.what] else item[available]
+        left = item.get(limit, opening[limit]) if fresh[denied.period] else item[available]
         assert left < wish.claim.nano_usd
 
     def _note_limits(self) -> None:
@@ -289,4 +291,4 @@ def test_more_tokens_than_a_minute_allows_are_never_taken_however_idle_the_tenan
     limits, moment = Limits(1, 100, 1000, 1000, 1000), Moment(10**15, Period(1, 1))
     for item in (_ITEM, {**_ITEM, "t": 0}, {**_ITEM, "t": 10**15 - 10**9}, {**_ITEM, "t": 10**15 + 1}):
         assert evaluate(first_step(item, Claim(1, tokens), limits, moment).update, item) is None
-        assert isinstance(next_step(item, Claim(1, tokens), limits, moment), Denied)
+        assert isinstance(next_step(item, Claim(1, tokens), limits, moment), Limited)

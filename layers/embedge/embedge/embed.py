@@ -60,6 +60,7 @@ async def embed(call: Call, services: Services) -> Embedded:
 
     looking = services.cache.get_many(wanted.keys(), route.space.dimensions)
     rate, cached = await _together(services.rates.admit(principal), looking)
+    call.observation.rates = (rate,)
     misses = wanted.without(cached)
     paid = await _fetch(_Errand(call, services, principal, wanted, misses)) if misses else _NOTHING
 
@@ -75,7 +76,7 @@ async def embed(call: Call, services: Services) -> Embedded:
         misses=len(misses),
         targets=paid.targets,
         cost_nano_usd=paid.settled.billed_nano_usd,
-        rates=(rate,) if paid.settled.rate is None else (rate, paid.settled.rate),
+        rates=call.observation.rates,
     )
 
 
@@ -116,6 +117,7 @@ async def _fetch(errand: _Errand) -> _Paid:
         finally:
             settled = await hold.settle()
             errand.call.observation.cost_nano_usd = settled.billed_nano_usd
+            errand.call.observation.rates += () if settled.rate is None else (settled.rate,)
         return await _keep(errand, fetched, settled, await counting)
     finally:
         counting.cancel()

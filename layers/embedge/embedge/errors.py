@@ -7,7 +7,7 @@ EmbedgeError
 │                           UnknownParameter, UnsupportedParameter, ContextLengthExceeded, TooManyTokens,
 │                           ModelNotEmbedding, RefusedByProvider
 ├── NotServed ───────────── ModelNotFound, UnknownUrl, MethodNotAllowed, RequestTooLarge, UnsupportedMediaType
-├── LimitReached ────────── RequestRateLimited, TokenRateLimited, BudgetSpent, TenantBlocked
+├── LimitReached ────────── RateLimited (RequestRateLimited, TokenRateLimited), BudgetSpent, TenantBlocked
 ├── UpstreamError ───────── UpstreamRejected, UpstreamInvalidResponse, UpstreamUnavailable, UpstreamTimeout,
 │                           EmbeddingsNotAvailable
 └── ServiceUnavailable
@@ -138,12 +138,36 @@ class LimitReached(EmbedgeError):
     """The tenant has used what it may use for now."""
 
 
-class RequestRateLimited(LimitReached):
+class RateLimited(LimitReached):
+    """Too much in one minute: of `limit`, `remaining` are left now, and all of it is back in `reset_us`."""
+
+    kind: str
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: int = 0,
+        remaining: int = 0,
+        reset_us: int = 0,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.limit = limit
+        self.remaining = remaining
+        self.reset_us = reset_us
+
+
+class RequestRateLimited(RateLimited):
     """Too many requests a minute."""
 
+    kind = "requests"
 
-class TokenRateLimited(LimitReached):
+
+class TokenRateLimited(RateLimited):
     """Too many tokens a minute."""
+
+    kind = "tokens"
 
 
 class BudgetSpent(LimitReached):

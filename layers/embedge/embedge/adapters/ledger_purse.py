@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from embedge.adapters.ledger_refusal import refusal
 from embedge.core.balance import (
     Claim,
-    Denied,
+    Limited,
     Moment,
     Period,
     Settled,
@@ -86,8 +86,9 @@ class PurseLedger:
         """Take from the ledger itself. Raises: BudgetSpent, TokenRateLimited, ServiceUnavailable."""
         moment = self._moment()
         seen = self._seen.get(principal.tenant)
-        if seen and claim.tokens and (wait_us := _rate(principal).wait_us(seen, claim.tokens, moment.now_us)):
-            raise refusal(Denied("tokens", wait_us), principal, claim, moment)  # times only grow: it still refuses
+        rate = _rate(principal)
+        if seen and claim.tokens and (wait_us := rate.wait_us(seen, claim.tokens, moment.now_us)):
+            raise refusal(Limited(rate.state(seen, moment.now_us), wait_us), claim, moment)  # times only grow
         current = seen if seen and Period(seen["mi"], seen["di"]) >= moment.period else None
         step = first_step(current, claim, principal.limits, moment)
         for _ in range(_MOST_UPDATES):
@@ -96,8 +97,8 @@ class PurseLedger:
             if isinstance(outcome, Applied):
                 return _Part(step.period, claim.nano_usd)
             decision = next_step(outcome.item, claim, principal.limits, moment)
-            if isinstance(decision, Denied):
-                raise refusal(decision, principal, claim, moment)
+            if not isinstance(decision, Step):
+                raise refusal(decision, claim, moment)
             self._distrust_a_fast_clock(outcome, decision)
             step = decision
         raise ServiceUnavailable(_UNREACHABLE, retry_after_s=1)

@@ -32,7 +32,7 @@ class GcraRates:
         try:
             for _ in range(_MOST_UPDATES):
                 if wait_us := rate.wait_us(item, 1, now_us):  # times only grow: what was seen still refuses
-                    raise _limited(rate, wait_us)
+                    raise _limited(rate.state(item, now_us), wait_us)
                 outcome = await self._table.apply(f"RATE#{principal.tenant}", "requests", rate.step(item, 1, now_us))
                 item = outcome.item
                 _remember(self._seen, principal.tenant, item or {})
@@ -40,14 +40,15 @@ class GcraRates:
                     return rate.state(item, now_us)
         except ServiceUnavailable:
             return self._admit_alone(principal, now_us)
-        raise _limited(rate, rate.increment_us(1))  # others were always faster: that is what a limit feels like
+        # Others were always faster: that is what a limit feels like.
+        raise _limited(rate.state(item, now_us), rate.increment_us(1))
 
     def _admit_alone(self, principal: Principal, now_us: int) -> RateState:
         rate = Rate("requests", max(1, principal.limits.requests_per_minute // _ALONE_SHARE))
         item = self._alone.get(principal.tenant)
         after = evaluate(rate.step(item, 1, now_us), item)
         if after is None:
-            raise _limited(rate, rate.wait_us(item, 1, now_us))
+            raise _limited(rate.state(item, now_us), rate.wait_us(item, 1, now_us))
         _remember(self._alone, principal.tenant, after)
         return rate.state(after, now_us)
 
@@ -59,9 +60,12 @@ def _remember(seen: OrderedDict[str, Item], tenant: str, item: Item) -> None:
         seen.popitem(last=False)
 
 
-def _limited(rate: Rate, wait_us: int) -> RequestRateLimited:
+def _limited(rate: RateState, wait_us: int) -> RequestRateLimited:
     return RequestRateLimited(
-        f"Rate limit reached: {rate.per_minute} requests per minute. "
+        f"Rate limit reached: {rate.limit} requests per minute. "
         f"Please try again in {-(-wait_us // 1000)} ms, or send more inputs in each request.",
+        limit=rate.limit,
+        remaining=rate.remaining,
+        reset_us=rate.reset_us,
         retry_after_s=wait_us / 1_000_000,
     )

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from embedge.api import answer_body, models
+from embedge.api.account_headers import headers_of_refusal
 from embedge.api.deadline import seconds_left
 from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway
 from embedge.api.error_table import error_answer
@@ -133,7 +134,8 @@ def _json(document: object) -> Response:
 
 async def _error(request: Request, error: Exception) -> Response:
     answer = error_answer(error, request.scope[REQUEST_ID])
-    return Response(answer.body, answer.status, answer.headers, _JSON)
+    headers = {**answer.headers, **headers_of_refusal(error, _observation(request))}
+    return Response(answer.body, answer.status, headers, _JSON)
 
 
 async def _not_served(request: Request, error: Exception) -> Response:

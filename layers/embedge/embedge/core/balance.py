@@ -61,9 +61,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """There is not enough of `what`. `wait_us` is how long until the tokens would fit (0 for money)."""
+    """There is not enough money in a period."""
 
-    what: Literal["day", "month", "total", "tokens"]
+    period: Literal["day", "month", "total"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """There are not enough tokens: what is left of them, and how long until they would fit, in microseconds."""
+
+    rate: RateState
     wait_us: int
 
 
@@ -75,7 +82,7 @@ class Moment:
     period: Period
 
 
-Decision: TypeAlias = Step | Denied
+Decision: TypeAlias = Step | Denied | Limited
 
 
 def first_step(item: Item | None, claim: Claim, limits: Limits, moment: Moment) -> Step:
@@ -86,7 +93,7 @@ def first_step(item: Item | None, claim: Claim, limits: Limits, moment: Moment) 
 
 
 def next_step(item: Item | None, claim: Claim, limits: Limits, moment: Moment) -> Decision:
-    """Return what to do after a refusal that showed `item`: another update, or a denial that is true of that item."""
+    """Return what to do after a refusal that showed `item`: another update, or a refusal that is true of that item."""
     context = _context(item, limits, moment)
     form = "open" if item is None else _form(item, moment.period)
     return _denial(form, claim, context) or _take(form, claim, context)
@@ -150,19 +157,20 @@ def _available(form: _Form, context: _Context) -> tuple[int, int, int]:
     return day, month, item["ta"]
 
 
-def _denial(form: _Form, claim: Claim, context: _Context) -> Denied | None:
+def _denial(form: _Form, claim: Claim, context: _Context) -> Denied | Limited | None:
     if claim.nano_usd:
         day, month, total = _available(form, context)
         if total < claim.nano_usd:
-            return Denied("total", 0)
+            return Denied("total")
         if month < claim.nano_usd:
-            return Denied("month", 0)
+            return Denied("month")
         if day < claim.nano_usd:
-            return Denied("day", 0)
+            return Denied("day")
     if claim.tokens:
-        wait_us = context.rate().wait_us(context.item, claim.tokens, context.now_us)
-        if wait_us or not context.rate().fits(claim.tokens):
-            return Denied("tokens", wait_us)
+        rate = context.rate()
+        wait_us = rate.wait_us(context.item, claim.tokens, context.now_us)
+        if wait_us or not rate.fits(claim.tokens):
+            return Limited(rate.state(context.item, context.now_us), wait_us)
     return None
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from embedge.core.gcra import RateState
+
 Encoding: TypeAlias = Literal["float", "base64"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex"]
 Scope: TypeAlias = Literal["embeddings", "models", "usage", "admin"]
@@ -92,6 +94,7 @@ class Observation:
     tokens_billed: int = 0
     cost_nano_usd: int = 0
     saved_nano_usd: int = 0
+    rates: tuple[RateState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
