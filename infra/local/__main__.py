@@ -27,7 +27,7 @@ from embedge.bootstrap import Operation, operate_folder, serve
 from embedge.cli import apply_routes, init_keys, mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.errors import EmbedgeError
-from embedge.settings import SageMakerStandIn, Settings
+from embedge.settings import SageMakerStandIn, Settings, SettingsError, cors_origins
 from infra.local.listening import BACKLOG, listen
 from infra.local.minilm import weights
 from infra.local.routes import embedded_model, openai_models
@@ -79,6 +79,7 @@ async def run(address: Address, folder: Path) -> None:
             largest_answer_bytes=None,
             longest_request_s=_LONGEST_REQUEST_S,
             secrets={"OPENAI_API_KEY": openai} if openai else {},
+            cors_origins=cors_origins(os.environ),
         )
         operation = operate_folder(folder, settings)
         token = await _prepare(operation, offer_openai=bool(openai))
@@ -232,6 +233,8 @@ def main() -> None:
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(run(address, folder))
+    except SettingsError as error:
+        raise SystemExit(f"embedge: {error}") from error
     except (EmbedgeError, OSError, sqlite3.Error) as error:
         raise SystemExit(f"embedge: what {folder}/ holds cannot be used: {error}") from error
 

@@ -36,7 +36,7 @@ class Records:
 class Caller:
     """The API with one key, and whoever calls it."""
 
-    def __init__(self, setup: Setup | None = None) -> None:
+    def __init__(self, setup: Setup | None = None, cors_origins: tuple[str, ...] = ()) -> None:
         self.world = World(setup)
         self.records = Records()
         self.world.control.documents["KEYS", KEYS.kid] = KEYS.public_jwk
@@ -45,7 +45,7 @@ class Caller:
         limits = self.world.setup.limits
         authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", limits)
         services = replace(self.world.services, authenticator=authenticator)
-        self.serving = Serving(services, self.records, clock, 30.0, self.world.ledger.close)
+        self.serving = Serving(services, self.records, clock, 30.0, self.world.ledger.close, cors_origins)
         self.app = create_app(self.serving)
 
     def token(self, **changes: Any) -> str:

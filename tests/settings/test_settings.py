@@ -104,3 +104,37 @@ def test_any_environment_is_settings_or_a_settings_error(environ: dict[str, str]
     else:
         assert 0 <= settings.limits.day_nano_usd <= NO_LIMIT
         assert settings.limits.requests_per_minute >= 1
+
+
+@pytest.mark.parametrize("text", ["", " ", ","])
+def test_no_page_may_call_where_no_origin_is_named(text: str) -> None:
+    assert read().cors_origins == read(EMBEDGE_CORS_ALLOWED_ORIGINS=text).cors_origins == ()
+
+
+def test_origins_are_read_with_commas_between() -> None:
+    several = "https://app.example.com, http://localhost:3000,chrome-extension://abc,http://[::1]:8080"
+    assert read(EMBEDGE_CORS_ALLOWED_ORIGINS=several).cors_origins == (
+        "https://app.example.com",
+        "http://localhost:3000",
+        "chrome-extension://abc",
+        "http://[::1]:8080",
+    )
+    assert read(EMBEDGE_CORS_ALLOWED_ORIGINS="*").cors_origins == ("*",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "app.example.com",
+        "https://app.example.com/",
+        "https://App.example.com",
+        "https://*.example.com",
+        "https://",
+        "null",
+        "*,https://app.example.com",
+        "https://a.example https://b.example",
+    ],
+)
+def test_an_origin_that_no_browser_would_send_is_named(text: str) -> None:
+    with pytest.raises(SettingsError, match="EMBEDGE_CORS_ALLOWED_ORIGINS"):
+        read(EMBEDGE_CORS_ALLOWED_ORIGINS=text)

@@ -82,7 +82,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         ),
         largest_answer_bytes=settings.largest_answer_bytes,
     )
-    return Serving(services, telemetry, clock, settings.longest_request_s, close)
+    return Serving(services, telemetry, clock, settings.longest_request_s, close, settings.cors_origins)
 
 
 def operate_folder(folder: Path, settings: Settings) -> Operation:

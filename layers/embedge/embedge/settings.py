@@ -1,5 +1,6 @@
 """What does the deployment say? Its environment, read once and checked."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -10,6 +11,8 @@ from embedge.core.request import NO_LIMIT, Limits
 _NANO = 10**9
 _MOST_USD = NO_LIMIT // _NANO
 _MOST_DIGITS = 15
+# As a browser writes it: no path, and its host in small letters.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#*,\sA-Z]+")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # What a tenant may use that nobody has given limits of its own: generous, and never nothing.
@@ -58,6 +61,8 @@ class Settings:
     largest_answer_bytes: int | None = 5_900_000
     longest_request_s: float = 28.0
     secrets: Mapping[str, str] | None = None
+    # The origins of pages that may call from a browser, such as "https://app.example.com", or "*" alone: all.
+    cors_origins: tuple[str, ...] = ()
 
     def with_sagemaker(self, stand_in: SageMakerStandIn) -> "Settings":
         """Return the same, but for SageMaker, which is on this machine."""
@@ -81,7 +86,19 @@ class Settings:
             namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "Embedge",
             log_level=_log_level(environ),
             secrets=environ,
+            cors_origins=cors_origins(environ),
         )
+
+
+def cors_origins(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Read who may call from a browser; nobody where nothing is said. Raises: SettingsError."""
+    name = "EMBEDGE_CORS_ALLOWED_ORIGINS"
+    origins = tuple(origin.strip() for origin in environ.get(name, "").split(",") if origin.strip())
+    if origins != ("*",) and not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise SettingsError(
+            f"{name} must be * or origins with commas between, such as https://app.example.com, with no / at their end."
+        )
+    return origins
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from embedge.api import answer_body, models
 from embedge.api.account_headers import headers_of_refusal
+from embedge.api.cors import Cors
 from embedge.api.deadline import seconds_left
 from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway
 from embedge.api.error_table import error_answer
@@ -39,6 +41,7 @@ class Serving:
     clock: Clock
     longest_request_s: float
     close: Callable[[], Awaitable[None]]
+    cors_origins: tuple[str, ...] = ()
 
 
 def create_app(serving: Serving) -> FastAPI:
@@ -52,7 +55,10 @@ def create_app(serving: Serving) -> FastAPI:
         await serving.close()
 
     app = FastAPI(title="Embedge", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
-    app.add_middleware(Envelope, telemetry=serving.telemetry, underway=underway, on_fault=_log_fault)
+    enveloped = partial(Envelope, telemetry=serving.telemetry, underway=underway, on_fault=_log_fault)
+    app.add_middleware(enveloped)
+    if serving.cors_origins:  # the last that is added is the outermost
+        app.add_middleware(Cors, origins=serving.cors_origins, enveloped=enveloped)
     app.add_exception_handler(EmbedgeError, _error)
     app.add_exception_handler(HTTPException, _not_served)
     _add_calls(app, serving)
