@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.tools import CFN_LINT, ROOT, SAM, SAM_PYTHON, need, run
+from tests.e2e.tools import CFN_LINT, ROOT, SAM, need, run
+from tests.infra.expanded import at, expanded, resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+    from tests.infra.expanded import Json, Node
 
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
-Node: TypeAlias = "dict[str, Json]"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 ROOT_TEMPLATE = "template.yaml"
 NESTED_TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "infra").glob("*.yaml"))
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
-
-# What CloudFormation makes of a template: SAM's own resources expanded, short tags (!Ref) spelled out.
-_EXPAND = """
-import json, sys
-from samcli.lib.translate.sam_template_validator import SamTemplateValidator
-from samcli.yamlhelper import yaml_parse
-template = yaml_parse(open(sys.argv[1]).read())
-if "Transform" in template:
-    template = yaml_parse(SamTemplateValidator(template, None).get_translated_template_if_valid())
-json.dump(template, sys.stdout)
-"""
 
 
 @pytest.fixture(scope="module")
 def templates() -> dict[str, Node]:
     need("template", "sam")
     names = (ROOT_TEMPLATE, *NESTED_TEMPLATES)
-    return {name: json.loads(run(SAM_PYTHON, "-c", _EXPAND, name)) for name in names}
+    return {name: expanded(name) for name in names}
 
 
 def test_sam_finds_the_template_valid() -> None:
@@ -61,9 +49,9 @@ def test_no_statement_reaches_every_resource_or_every_action(templates: dict[str
 
 
 def test_no_role_takes_a_policy_that_is_not_written_here(templates: dict[str, Node]) -> None:
-    roles = [role for one in templates.values() for role in _resources(one, "AWS::IAM::Role").values()]
+    roles = [role for one in templates.values() for role in resources(one, "AWS::IAM::Role").values()]
     assert roles
-    assert not [role for role in roles if "ManagedPolicyArns" in _at(role, "Properties")]
+    assert not [role for role in roles if "ManagedPolicyArns" in at(role, "Properties")]
 
 
 def test_the_api_role_only_reads_control(templates: dict[str, Node]) -> None:
@@ -78,34 +66,34 @@ def test_the_api_role_only_reads_control(templates: dict[str, Node]) -> None:
 
 
 def test_every_method_of_every_path_reaches_the_function(templates: dict[str, Node]) -> None:
-    (api,) = _resources(templates[ROOT_TEMPLATE], "AWS::ApiGateway::RestApi").values()
-    paths = _at(api, "Properties", "Body", "paths")
+    (api,) = resources(templates[ROOT_TEMPLATE], "AWS::ApiGateway::RestApi").values()
+    paths = at(api, "Properties", "Body", "paths")
     assert set(paths) == {"/", "/{proxy+}"}
-    assert all(set(_at(paths, path)) == METHODS for path in paths)
+    assert all(set(at(paths, path)) == METHODS for path in paths)
 
 
 def test_what_cannot_be_made_again_is_backed_up_and_outlives_its_stack(templates: dict[str, Node]) -> None:
-    tables = _resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")
+    tables = resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")
     for name in ("Control", "Ledger"):
         assert tables[name]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert tables[name]["UpdateReplacePolicy"] == "Retain"
-        recovery = _at(tables[name], "Properties", "PointInTimeRecoverySpecification")
+        recovery = at(tables[name], "Properties", "PointInTimeRecoverySpecification")
         assert recovery == {"PointInTimeRecoveryEnabled": True}
 
 
 def test_idle_tables_cost_nothing_and_forget_what_has_expired(templates: dict[str, Node]) -> None:
-    tables = _resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")
+    tables = resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")
     expiry = {"Control": "ttl", "Ledger": "ttl", "Cache": "e"}
     assert tables.keys() == expiry.keys()
     for name, attribute in expiry.items():
-        properties = _at(tables[name], "Properties")
+        properties = at(tables[name], "Properties")
         assert properties["BillingMode"] == "PAY_PER_REQUEST"
         assert properties["TimeToLiveSpecification"] == {"AttributeName": attribute, "Enabled": True}
 
 
 def test_the_cache_has_a_fuse(templates: dict[str, Node]) -> None:
-    cache = _resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")["Cache"]
-    fuse = _at(cache, "Properties", "OnDemandThroughput")
+    cache = resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")["Cache"]
+    fuse = at(cache, "Properties", "OnDemandThroughput")
     assert fuse == {
         "MaxReadRequestUnits": {"Ref": "CacheMaxReadUnits"},
         "MaxWriteRequestUnits": {"Ref": "CacheMaxWriteUnits"},
@@ -115,8 +103,8 @@ def test_the_cache_has_a_fuse(templates: dict[str, Node]) -> None:
 def test_every_parameter_and_output_explains_itself(templates: dict[str, Node]) -> None:
     for template in templates.values():
         for section in ("Parameters", "Outputs"):
-            for name in _at(template, section):
-                assert _at(template, section, name).get("Description"), name
+            for name in at(template, section):
+                assert at(template, section, name).get("Description"), name
 
 
 def _statements(node: Json) -> Iterator[Node]:
@@ -128,19 +116,6 @@ def _statements(node: Json) -> Iterator[Node]:
     if isinstance(node, list):
         for child in node:
             yield from _statements(child)
-
-
-def _resources(template: Node, kind: str) -> dict[str, Node]:
-    resources = _at(template, "Resources")
-    return {name: _at(resources, name) for name in resources if _at(resources, name)["Type"] == kind}
-
-
-def _at(node: Node, *path: str) -> Node:
-    for name in path:
-        below = node[name]
-        assert isinstance(below, dict), name
-        node = below
-    return node
 
 
 def _list(value: Json) -> list[Json]:
