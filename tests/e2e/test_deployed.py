@@ -1,28 +1,22 @@
-"""Does the deployed whole give openai-python its vectors, by the README's steps, with every right enforced?"""
+"""Does the deployed whole give openai-python its vectors and its errors?"""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import openai
 import pytest
 
-from infra.local.routes import embedded_model
-from tests.e2e.deploy import STACK, build, deploy
-from tests.e2e.ministack import WHOLE_STACK, Ministack, ministack
-from tests.e2e.tools import ROOT, SAM_PYTHON, need, run
+from tests.e2e.curl import curl
+from tests.e2e.deployed import MODEL
+from tests.e2e.tools import SAM_PYTHON, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.e2e.deployed import Deployed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("deployed app")]
 
-MODEL = "local/minilm"
 TEXTS = [
     "The ledger decides before the money is spent.",
     "Vectors of two spaces are never mixed.",
@@ -35,54 +29,6 @@ logs = boto3.client("logs")
 group = next(g["logGroupName"] for g in logs.describe_log_groups()["logGroups"] if g["logGroupName"].endswith("-api"))
 print(json.dumps([event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """The stack, its API's root, and a token for it."""
-
-    aws: Ministack
-    url: str
-    token: str
-
-    def client(self, token: str | None = None) -> openai.OpenAI:
-        """openai-python as a developer points it here."""
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=token or self.token, max_retries=0)
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    need("deploy", "python3.13", "sam", "ministack")
-    folder = tmp_path_factory.mktemp("deployed")
-    built = build(folder / "built")
-    model = subprocess.Popen(
-        [sys.executable, "-m", "infra.local.sagemaker"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert model.stdin is not None
-    assert model.stdout is not None
-    try:
-        port = json.loads(model.stdout.readline())["port"]
-        with ministack(*WHOLE_STACK, "ssm", iam="enforced") as aws:
-            parameters = {
-                "SageMakerRuntimeUrl": f"http://127.0.0.1:{port}",
-                "SageMakerEndpointNames": "all-MiniLM-L6-v2",
-            }
-            deployment = deploy(built, aws, parameters)
-            yield Deployed(aws, deployment.url, _operate(aws, folder))
-    finally:
-        model.stdin.close()
-        model.stdout.close()
-        model.wait(10)
-
-
-def _operate(aws: Ministack, folder: Path) -> str:
-    """Do what the README tells an operator to do after `sam deploy`; return a token."""
-    route = folder / "minilm.json"
-    route.write_text(embedded_model(None))
-    embedge = (sys.executable, "-m", "embedge.cli", "--stack", STACK)
-    run(*embedge, "keys", "init", environment=aws.environment)
-    run(*embedge, "routes", "apply", route, environment=aws.environment)
-    return run(*embedge, "token", "mint", "--tenant", "acme", environment=aws.environment).strip()
 
 
 def test_openai_python_gets_its_vectors_and_the_second_time_they_are_hits(deployed: Deployed) -> None:
@@ -104,24 +50,64 @@ def test_openai_python_gets_its_vectors_and_the_second_time_they_are_hits(deploy
 def test_models_are_listed_and_found(deployed: Deployed) -> None:
     with deployed.client() as client:
         assert [model.id for model in client.models.list()] == ["all-MiniLM-L6-v2"]
-        assert client.models.retrieve(MODEL).id == "all-MiniLM-L6-v2"
+        assert client.models.retrieve(MODEL).id == "all-MiniLM-L6-v2"  # the SDK escapes its slash
+    plain = curl(f"{deployed.url}/v1/models/{MODEL}", *deployed.bearer())
+    assert (plain.status, plain.json()["id"]) == (200, "all-MiniLM-L6-v2")
 
 
-def test_errors_are_the_sdk_s_own(deployed: Deployed) -> None:
+class Refused(NamedTuple):
+    """A call that is refused, and how openai-python says so."""
+
+    model: str
+    inputs: str | list[str]
+    error: type[openai.APIStatusError]
+    code: str
+    param: str | None
+
+
+REFUSED = [
+    Refused(MODEL, "", openai.BadRequestError, "invalid_value", "input"),
+    Refused(MODEL, ["a", ""], openai.BadRequestError, "invalid_value", "input[1]"),
+    Refused(MODEL, [], openai.BadRequestError, "empty_array", "input"),
+    Refused(MODEL, ["a"] * 2049, openai.BadRequestError, "array_above_max_length", "input"),
+    Refused("text-embedding-3-small", "a", openai.NotFoundError, "model_not_found", "model"),
+    Refused(MODEL, [f"{i:040}" for i in range(2000)], openai.RateLimitError, "rate_limit_exceeded", None),
+]
+
+
+@pytest.mark.parametrize("refused", REFUSED, ids=lambda refused: f"{refused.code} {refused.param}")
+def test_errors_are_the_sdk_s_own(deployed: Deployed, refused: Refused) -> None:
+    with deployed.client() as client, pytest.raises(refused.error) as caught:
+        client.embeddings.create(model=refused.model, input=refused.inputs)
+    assert_is_whole(caught.value, refused.code, refused.param)
+
+
+def test_a_text_that_the_model_refuses_is_the_caller_s_400(deployed: Deployed) -> None:
+    with deployed.client() as client, pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model=MODEL, input="word " * 400)
+    assert (caught.value.type, caught.value.param) == ("invalid_request_error", "input")
+
+
+def test_a_token_opens_what_it_names_and_nothing_else(deployed: Deployed) -> None:
+    other_model, other_scope = deployed.mint("--model", "other-*"), deployed.mint("--scope", "models")
     with deployed.client("nonsense") as stranger, pytest.raises(openai.AuthenticationError) as unknown:
         stranger.embeddings.create(model=MODEL, input="a")
-    assert unknown.value.code == "invalid_api_key"
-    assert unknown.value.request_id
-    with deployed.client() as client:
-        with pytest.raises(openai.NotFoundError) as missing:
-            client.embeddings.create(model="text-embedding-3-small", input="a")
-        with pytest.raises(openai.BadRequestError) as long:
-            client.embeddings.create(model=MODEL, input="word " * 400)
-        with pytest.raises(openai.BadRequestError) as empty:
-            client.embeddings.create(model=MODEL, input="")
-    assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
-    assert long.value.param == "input"
-    assert empty.value.code == "invalid_value"
+    assert_is_whole(unknown.value, "invalid_api_key", None)
+    with deployed.client(other_model) as client, pytest.raises(openai.PermissionDeniedError) as model:
+        client.embeddings.create(model=MODEL, input="a")
+    assert_is_whole(model.value, "model_not_allowed", "model")
+    with deployed.client(other_scope) as client, pytest.raises(openai.PermissionDeniedError) as scope:
+        client.embeddings.create(model=MODEL, input="a")
+    assert_is_whole(scope.value, "insufficient_scope", None)
+
+
+def assert_is_whole(error: openai.APIStatusError, code: str, param: str | None) -> None:
+    """Hold an error to what an SDK reads of it."""
+    assert (error.code, error.param) == (code, param)
+    assert error.message
+    assert error.type
+    assert error.request_id
+    assert error.response.json()["error"].keys() == {"message", "type", "param", "code"}
 
 
 def test_each_invocation_writes_one_log_line_and_one_blob_of_metrics_and_no_text(deployed: Deployed) -> None:

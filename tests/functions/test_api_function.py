@@ -6,11 +6,12 @@ import json
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from embedge.core.request import MAX_BODY_BYTES
 from infra.local.routes import embedded_model
 from tests.e2e.deploy import build
 from tests.e2e.ministack import DYNAMODB, Ministack, ministack
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("built")]
 
 MODEL = "local/minilm"
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (read 2026-11)
+LARGEST_EVENT_BYTES = 6 * 1024 * 1024
+# All headers and the URL together; an event holds them up to three times.
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html (read 2026-11)
+LARGEST_HEADERS_BYTES = 10_240
 
 _TABLES = """
 import boto3, sys
@@ -151,6 +157,47 @@ def test_a_body_that_travelled_as_base64_and_a_stage_in_the_path_are_the_same_re
     first, second = runtime.invoke(encoded, plain)[0]
     assert (first["statusCode"], second["statusCode"]) == (200, 200)
     assert second["headers"]["x-embedge-cache"] == "hits=1; misses=0"
+
+
+def test_the_largest_body_fits_into_lambda_s_event_whatever_is_in_it_and_one_byte_more_is_refused(
+    runtime: Runtime,
+) -> None:
+    plain = runtime.embedding(["the largest"])
+    start = plain["body"].removesuffix("}") + ', "user": "'
+    escaped = '\\"' * ((MAX_BODY_BYTES - len(start)) // 2 - 1)
+    largest = (start + escaped).encode().ljust(MAX_BODY_BYTES - 2, b"u") + b'"}'
+    assert len(largest) == MAX_BODY_BYTES
+    event = rest_event("POST", "/v1/embeddings", plain["headers"], largest)
+    as_text = rest_event("POST", "/v1/embeddings", plain["headers"], largest.decode())
+    assert len(json.dumps(event)) < LARGEST_EVENT_BYTES - 3 * LARGEST_HEADERS_BYTES < len(json.dumps(as_text))
+    over = rest_event("POST", "/v1/embeddings", plain["headers"], largest + b" ")
+    served, refused = runtime.invoke(event, over)[0]
+    assert served["statusCode"] == 200
+    assert (refused["statusCode"], json.loads(refused["body"])["error"]["code"]) == (413, "request_too_large")
+
+
+def test_a_body_that_api_gateway_has_inflated_is_read_though_its_header_still_says_gzip(runtime: Runtime) -> None:
+    plain = runtime.embedding(["was gzip"])
+    headers = {**plain["headers"], "Content-Encoding": "gzip"}
+    inflated = rest_event("POST", "/v1/embeddings", headers, plain["body"].encode())
+    first, second = runtime.invoke(inflated, plain)[0]
+    assert (first["statusCode"], second["headers"]["x-embedge-cache"]) == (200, "hits=1; misses=0")
+
+
+def test_no_answer_is_base64_though_every_body_came_as_it(runtime: Runtime) -> None:
+    origin = "https://app.example.com"
+    open_to_pages = replace(runtime, variables={**runtime.variables, "EMBEDGE_CORS_ALLOWED_ORIGINS": origin})
+    from_a_page = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    events = [
+        rest_event("GET", "/health", {}, None) | {"isBase64Encoded": True},
+        rest_event("OPTIONS", "/v1/embeddings", from_a_page, b""),
+        rest_event("POST", "/v1/embeddings", {"Origin": origin, "Accept": "image/png"}, b"\xff\x00"),
+    ]
+    answers, _ = open_to_pages.invoke(*events)
+    assert [answer["statusCode"] for answer in answers] == [200, 200, 401]
+    assert [answer["isBase64Encoded"] for answer in answers] == [False] * 3
+    assert [answer["headers"].get("access-control-allow-origin") for answer in answers] == [None, origin, origin]
+    assert json.loads(answers[-1]["body"])["error"]["code"] == "missing_api_key"
 
 
 def test_errors_reach_api_gateway_as_openai_s_and_the_next_event_is_served(runtime: Runtime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def handler(event: Mapping[str, str | None], _context: object) -> dict[str, object]:
     """`{"operation": …, "arguments": …}` is tried on DynamoDB; what has no body is told where it came in."""
-    body = event["body"]
+    body = base64.b64decode(event["body"] or "")  # so API Gateway sends every body
     if not body:
         return _json({"method": event["httpMethod"], "path": event["path"]})
     asked = json.loads(body)

@@ -1,0 +1,56 @@
+"""What do these tests share? One deployment of the whole, with every right enforced: it takes half a minute."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local.routes import embedded_model
+from tests.e2e.deploy import build, deploy
+from tests.e2e.deployed import EMBEDGE, PAGE, TOKENS_PER_MINUTE, Deployed
+from tests.e2e.ministack import WHOLE_STACK, Ministack, ministack
+from tests.e2e.tools import ROOT, need, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    need("deploy", "python3.13", "sam", "ministack")
+    folder = tmp_path_factory.mktemp("deployed")
+    built = build(folder / "built")
+    model = subprocess.Popen(
+        [sys.executable, "-m", "infra.local.sagemaker"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert model.stdin is not None
+    assert model.stdout is not None
+    try:
+        port = json.loads(model.stdout.readline())["port"]
+        with ministack(*WHOLE_STACK, "ssm", iam="enforced") as aws:
+            parameters = {
+                "SageMakerRuntimeUrl": f"http://127.0.0.1:{port}",
+                "SageMakerEndpointNames": "all-MiniLM-L6-v2",
+                "CorsAllowedOrigins": f"http://localhost:3000,{PAGE}",
+                "DefaultTokensPerMinute": str(TOKENS_PER_MINUTE),
+            }
+            deployment = deploy(built, aws, parameters)
+            yield Deployed(aws, deployment.url, _operate(aws, folder))
+    finally:
+        model.stdin.close()
+        model.stdout.close()
+        model.wait(10)
+
+
+def _operate(aws: Ministack, folder: Path) -> str:
+    """Do what the README tells an operator to do after `sam deploy`; return a token."""
+    route = folder / "minilm.json"
+    route.write_text(embedded_model(None))
+    run(*EMBEDGE, "keys", "init", environment=aws.environment)
+    run(*EMBEDGE, "routes", "apply", route, environment=aws.environment)
+    return run(*EMBEDGE, "token", "mint", "--tenant", "acme", environment=aws.environment).strip()
