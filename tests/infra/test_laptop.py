@@ -54,8 +54,9 @@ class Laptop:
 
 
 @contextmanager
-def laptop(state: Path, port: int, openai_key: str = "") -> Generator[Laptop]:
-    environment = {**os.environ, "PORT": str(port), "EMBEDGE_STATE": str(state), "OPENAI_API_KEY": openai_key}
+def laptop(state: Path, port: int, openai_key: str = "", origins: str = "") -> Generator[Laptop]:
+    told = {"OPENAI_API_KEY": openai_key, "EMBEDGE_CORS_ALLOWED_ORIGINS": origins}
+    environment = {**os.environ, "PORT": str(port), "EMBEDGE_STATE": str(state), **told}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local"],
         cwd=ROOT,
@@ -150,6 +151,25 @@ def test_openai_s_models_are_offered_while_there_is_a_key_for_them(tmp_path: Pat
     for key, models in (("sk-test", offered), ("", {"all-MiniLM-L6-v2"})):
         with laptop(tmp_path, free_port(), openai_key=key) as running, running.client() as client:
             assert {model.id for model in client.models.list()} == models
+
+
+def test_pages_of_the_origins_that_are_named_may_call(tmp_path: Path) -> None:
+    page = "http://localhost:3000"
+    asking = {"Origin": page, "Access-Control-Request-Method": "POST"}
+    with laptop(tmp_path, free_port(), origins=page) as running, httpx.Client(trust_env=False) as browser:
+        url = running.shown("Base URL") + "/embeddings"
+        preflight, refused = browser.options(url, headers=asking), browser.post(url, headers={"Origin": page})
+    assert (preflight.status_code, refused.status_code) == (200, 401)
+    assert {one.headers["access-control-allow-origin"] for one in (preflight, refused)} == {page}
+
+
+def test_an_origin_that_is_none_is_one_clear_line(tmp_path: Path) -> None:
+    told = {"PORT": str(free_port()), "EMBEDGE_STATE": str(tmp_path), "EMBEDGE_CORS_ALLOWED_ORIGINS": "localhost:3000"}
+    command = [sys.executable, "-m", "infra.local"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "EMBEDGE_CORS_ALLOWED_ORIGINS" in done.stderr
 
 
 def test_ctrl_c_stops_everything_that_was_started(tmp_path: Path) -> None:
