@@ -51,13 +51,15 @@ def python313() -> Path | None:
     return Path(found.stdout.strip()) if found.returncode == 0 else None
 
 
-def run(*command: str | Path, environment: Mapping[str, str] | None = None, cwd: Path = ROOT) -> str:
+def run(
+    *command: str | Path, environment: Mapping[str, str] | None = None, cwd: Path = ROOT, stdin: str | None = None
+) -> str:
     """What the command prints, run in our environment with these variables over it.
 
     Raises: AssertionError with the end of what it said, where it fails.
     """
     variables = [f"{name}={value}" for name, value in {**NO_ACCOUNT, **(environment or {})}.items()]
     arguments = ["/usr/bin/env", *_FORGET, *variables, *map(str, command)]
-    done = subprocess.run(arguments, cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(arguments, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}"
     return done.stdout

@@ -12,6 +12,8 @@ from embedge import errors
 from embedge.api.error_table import OUR_FAULT, error_answer
 from embedge.core.request import MAX_BODY_BYTES
 from embedge.settings import cors_origins
+from tests.e2e.curl import curl
+from tests.e2e.ministack import ministack
 from tests.e2e.tools import SAM_PYTHON, need, run
 from tests.infra.expanded import at, expanded, resources
 
@@ -60,6 +62,22 @@ ALSO: dict[str, Node] = {
     "MISSING_AUTHENTICATION_TOKEN": {"allow": "'GET, POST'"},
 }
 
+# ministack takes these answers one by one, and not from an API's body as API Gateway does: so they are put.
+_PUT = """
+import boto3, json, sys
+gateway = boto3.client("apigateway")
+api = gateway.create_rest_api(name="errors")["id"]
+(root,) = [item["id"] for item in gateway.get_resources(restApiId=api)["items"]]
+at = {"restApiId": api, "resourceId": root, "httpMethod": "GET"}
+gateway.put_method(**at, authorizationType="NONE")
+missing = "arn:aws:lambda:us-east-1:000000000000:function:missing"
+uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{missing}/invocations"
+gateway.put_integration(**at, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+for name, response in json.load(sys.stdin).items():
+    gateway.put_gateway_response(restApiId=api, responseType=name, **response)
+gateway.create_deployment(restApiId=api, stageName="prod")
+print(api)
+"""
 _TYPES = """
 import boto3, json
 print(json.dumps(boto3.client("apigateway").meta.service_model.shape_for("GatewayResponseType").enum))
@@ -107,6 +125,22 @@ def test_no_error_of_api_gateway_s_is_left_out(template: Node) -> None:
     assert listed | FALL_TO_DEFAULT_5XX == set(json.loads(run(SAM_PYTHON, "-c", _TYPES)))
 
 
+def test_a_caller_sees_them_as_an_answer_of_the_api_s_own(template: Node) -> None:
+    need("gateway", "ministack")
+    responses = {name: _as_put(response) for name, response in _gateway_responses(template).items()}
+    with ministack("apigateway", "lambda") as aws:
+        put = run(SAM_PYTHON, "-c", _PUT, environment=aws.environment, stdin=json.dumps(responses))
+        url = f"{aws.endpoint}/_aws/execute-api/{put.strip()}/prod/"
+        method, fault = curl(url, "--request", "PUT"), curl(url)
+    assert (method.status, method.error()["code"]) == (405, "method_not_allowed")
+    assert (fault.status, fault.error()["code"]) == (500, "internal_error")
+    for answer in (method, fault):
+        assert answer.headers["x-request-id"]
+        assert answer.headers["openai-processing-ms"] == "0"
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
 def test_the_limit_that_api_gateway_names_is_the_one_that_holds(template: Node) -> None:
     too_large = _gateway_responses(template)["REQUEST_TOO_LARGE"]
     assert f" {MAX_BODY_BYTES} bytes" in json.dumps(too_large)
@@ -149,6 +183,13 @@ def _gateway_responses(template: Node) -> dict[str, Node]:
     (api,) = resources(template, "AWS::ApiGateway::RestApi").values()
     responses = at(api, "Properties", "Body", "x-amazon-apigateway-gateway-responses")
     return {name: at(responses, name) for name in responses}
+
+
+def _as_put(response: Node) -> Node:
+    """Return what API Gateway's own API takes, for a deployment that pages may call."""
+    parameters = at(response, "responseParameters")
+    chosen: Node = {name: "'*'" if isinstance(value, dict) else value for name, value in parameters.items()}
+    return {**response, "responseParameters": chosen}
 
 
 def _headers(response: Node) -> Node:
