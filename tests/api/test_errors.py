@@ -368,3 +368,10 @@ async def test_one_input_that_no_call_can_carry_is_named_before_it_is_sent() -> 
     assert (response.status_code, error["param"], error["code"]) == (400, "input[1]", "invalid_value")
     assert "100 bytes" in error["message"]
     assert caller.world.server.asked == []
+
+
+@pytest.mark.parametrize("model", ["x%0d%0aX", "%0a", "x%0a", "a%00b", "%e2%80%a8", "a/b%2fc", "x%3fy%23z", "%ff"])
+async def test_a_model_whose_name_is_strange_is_a_model_that_is_not_found(model: str) -> None:
+    caller = Caller()
+    response = await caller.send("GET", f"/v1/models/{model}", headers={"authorization": f"Bearer {caller.token()}"})
+    assert (response.status_code, error_of(response)["code"]) == (404, "model_not_found")

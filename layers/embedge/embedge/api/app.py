@@ -9,6 +9,7 @@ from functools import partial
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from embedge.api import answer_body, models
@@ -30,6 +31,15 @@ _DRAINED_BYTES = 8 * MAX_BODY_BYTES
 _LONGEST_NAME = 128
 # Requests that are cut off when the server stops settle first, and then the ledger gives back what is in the purses.
 _LONGEST_END_S = 5.0
+
+
+class _Anything(PathConvertor):
+    """What stands for a model in a path: also line breaks, at which the framework's own `path` stops."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("anything", _Anything())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,7 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
         require_scope(principal, "models")
         return _json(models.listed(await services.routes.current(), principal))
 
-    @app.get("/v1/models/{model:path}")
+    @app.get("/v1/models/{model:anything}")
     async def retrieve_model(request: Request, model: str) -> Response:
         principal = await services.authenticator.verify(request.headers.get("authorization"))
         _observation(request).tenant = principal.tenant
