@@ -18,16 +18,15 @@ from embedge.api.cors import Cors
 from embedge.api.deadline import seconds_left
 from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway
 from embedge.api.error_table import error_answer
+from embedge.api.received_body import ReceivedBody, json_text, receive
 from embedge.api.request_body import read_request
-from embedge.core.request import MAX_BODY_BYTES, Call, EmbeddingRequest, Observation
+from embedge.core.request import Call, EmbeddingRequest, Observation
 from embedge.core.routing import choose, require_scope
 from embedge.embed import Services, embed
 from embedge.errors import EmbedgeError, InvalidValue, MethodNotAllowed, UnknownUrl
 from embedge.ports import Clock, Telemetry
 
 _JSON = "application/json"
-# A body over the limit is still read this far, so that its sender sees the answer instead of a broken connection.
-_DRAINED_BYTES = 8 * MAX_BODY_BYTES
 _LONGEST_NAME = 128
 # Requests that are cut off when the server stops settle first, and then the ledger gives back what is in the purses.
 _LONGEST_END_S = 5.0
@@ -81,7 +80,7 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
     @app.post("/v1/embeddings")
     async def create_embeddings(request: Request) -> Response:
         await asyncio.sleep(0)  # lets the loop see connections that closed while the process was frozen
-        body = await _read_body(request)
+        body = await receive(request)
         left_s = seconds_left(request.scope, serving.clock.now_s(), serving.longest_request_s)
         call = Call(
             credential=request.headers.get("authorization"),
@@ -112,12 +111,12 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
         return _json({"status": "ok"})
 
 
-def _read(request: Request, body: bytes) -> EmbeddingRequest:
+def _read(request: Request, body: ReceivedBody) -> EmbeddingRequest:
     """Read what the request says, attribution included; only for a caller who is known."""
     seen = _observation(request)
     seen.bot = _attribution(request.headers.get("x-bot-id"), "X-Bot-ID") or seen.bot
     seen.project = _attribution(request.query_params.get("ai_project_id"), "ai_project_id") or ""
-    return read_request(body, request.headers.get("content-type", ""))
+    return read_request(json_text(body))
 
 
 def _attribution(value: str | None, name: str) -> str | None:
@@ -125,19 +124,6 @@ def _attribution(value: str | None, name: str) -> str | None:
     if not visible:
         raise InvalidValue(f"Invalid value for '{name}': at most {_LONGEST_NAME} visible characters.", param=name)
     return value
-
-
-async def _read_body(request: Request) -> bytes:
-    """Return the body; of one that is over the limit, just enough to tell that it is."""
-    kept = bytearray()
-    seen = 0
-    async for chunk in request.stream():
-        seen += len(chunk)
-        if len(kept) <= MAX_BODY_BYTES:
-            kept += chunk
-        if seen > _DRAINED_BYTES:
-            break
-    return bytes(kept)
 
 
 def _observation(request: Request) -> Observation:

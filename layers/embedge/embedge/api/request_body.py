@@ -6,10 +6,8 @@ Source: openai-openapi, CreateEmbeddingRequest, read 2026-08.
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-import orjson
-
+from embedge.api.json_object import read_object
 from embedge.core.request import (
-    MAX_BODY_BYTES,
     MAX_INPUTS,
     EmbeddingRequest,
     Encoding,
@@ -21,31 +19,33 @@ from embedge.core.request import (
 from embedge.errors import (
     ArrayTooLong,
     EmptyArray,
-    InvalidJson,
     InvalidType,
     InvalidValue,
     ParameterMissing,
-    RequestTooLarge,
     UnknownParameter,
-    UnsupportedMediaType,
 )
 
 _FIELDS = frozenset({"model", "input", "encoding_format", "dimensions", "user", "service_tier"})
 _LARGEST_TOKEN_ID = 2**32 - 1
+_LONGEST_SHOWN = 64
+# How JSON's values are called in messages.
+_KINDS: Mapping[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number with a fraction or an exponent, or beyond 64 bits",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+}
 
 
-def read_request(body: bytes, content_type: str) -> EmbeddingRequest:
-    """Read and check a body. Raises: InvalidRequest, RequestTooLarge, UnsupportedMediaType."""
-    if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType("The body must be JSON. Send it with the header 'Content-Type: application/json'.")
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestTooLarge(
-            f"The body has more than {MAX_BODY_BYTES} bytes, which is the most that can be taken. Send fewer inputs."
-        )
-    fields = _object(body)
+def read_request(body: bytes) -> EmbeddingRequest:
+    """Read and check a body of JSON. Raises: InvalidRequest."""
+    fields = read_object(body, _FIELDS)
     for name in fields:
         if name not in _FIELDS:
-            shown = name if name.isascii() and name.isprintable() and len(name) <= 64 else "(unprintable)"  # noqa: PLR2004
+            shown = _shown(name)
             raise UnknownParameter(
                 f"Unknown parameter: '{shown}'. Known are {', '.join(sorted(_FIELDS))}.", param=shown
             )
@@ -59,16 +59,10 @@ def read_request(body: bytes, content_type: str) -> EmbeddingRequest:
     )
 
 
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        # orjson refuses what is not UTF-8, lone surrogates among it.
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidJson(f"The body could not be read as JSON (near {where}). Send a JSON object.") from error
-    if not isinstance(document, dict):
-        raise InvalidJson('The body is JSON, but not an object. Send one such as {"model": "...", "input": "..."}.')
-    return cast("Mapping[str, object]", document)
+def _shown(name: str) -> str:
+    """Return a name as it can be shown: not too long, and in visible ASCII."""
+    whole = len(name) <= _LONGEST_SHOWN
+    return name[:_LONGEST_SHOWN].encode("unicode_escape").decode() + ("" if whole else "...")
 
 
 def _model(fields: Mapping[str, object]) -> str:
@@ -120,6 +114,20 @@ def _tokens(values: Sequence[object], param: str) -> Tokens:
         raise InvalidValue(f"Invalid value for '{param}': an array of token ids cannot be empty.", param=param)
     if len(values) > MAX_INPUTS and param == "input":
         raise ArrayTooLong(f"'input' has {len(values)} elements, and at most {MAX_INPUTS} can be sent.", param="input")
+    if not _are_tokens(values):
+        _refuse_tokens(values, param)
+    return Tokens(tuple(cast("Sequence[int]", values)))
+
+
+def _are_tokens(values: Sequence[object]) -> bool:
+    if not set(map(type, values)) <= {int}:  # whose type is `int` and no subclass of it: booleans are none
+        return False
+    ids = cast("Sequence[int]", values)
+    return min(ids) >= 0 and max(ids) <= _LARGEST_TOKEN_ID
+
+
+def _refuse_tokens(values: Sequence[object], param: str) -> None:
+    """Raise for the first that is no token id."""
     for index, token in enumerate(values):
         if not _is_token(token):
             raise InvalidType(
@@ -128,7 +136,6 @@ def _tokens(values: Sequence[object], param: str) -> Tokens:
             )
         if not 0 <= cast("int", token) <= _LARGEST_TOKEN_ID:
             raise InvalidValue(f"Invalid value for '{param}[{index}]': no token has such an id.", param=param)
-    return Tokens(tuple(cast("Sequence[int]", values)))
 
 
 def _within_length(elements: list[object]) -> list[object]:
@@ -184,16 +191,4 @@ def _is_token(value: object) -> bool:
 
 
 def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a string"
-        case list():
-            return "an array"
-        case _:
-            return "an object"
+    return _KINDS[type(value)]
