@@ -28,6 +28,7 @@ from embedge.cli import apply_routes, init_keys, mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.errors import EmbedgeError
 from embedge.settings import SageMakerStandIn, Settings, SettingsError, cors_origins
+from infra.local.http_errors import JsonErrorsProtocol
 from infra.local.listening import BACKLOG, listen
 from infra.local.minilm import weights
 from infra.local.routes import embedded_model, openai_models
@@ -106,7 +107,7 @@ def _uvicorn(settings: Settings, log: TextIO) -> uvicorn.Config:
     # a keep-alive above the 5 s that openai-python keeps idle connections for.
     return uvicorn.Config(
         create_app(serve(settings, log)),
-        http="h11",
+        http=JsonErrorsProtocol,
         ws="none",
         log_level="error",  # its warnings advise packages that would break what this relies on
         backlog=BACKLOG,

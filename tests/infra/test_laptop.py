@@ -279,3 +279,12 @@ def test_an_address_in_the_environment_is_taken_and_nonsense_is_refused(tmp_path
     with laptop(tmp_path, free_port()) as running:
         url = running.shown("Base URL").removesuffix("/v1")
         assert httpx.get(f"{url}/health").json() == {"status": "ok"}
+
+
+def test_what_is_no_http_is_answered_in_the_shape_of_all_errors(tmp_path: Path) -> None:
+    port = free_port()
+    with laptop(tmp_path, port), socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(b"GET /v1/mo\0dels HTTP/1.1\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
