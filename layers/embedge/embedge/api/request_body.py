@@ -128,14 +128,15 @@ def _are_tokens(values: Sequence[object]) -> bool:
 
 def _refuse_tokens(values: Sequence[object], param: str) -> None:
     """Raise for the first that is no token id."""
-    for index, token in enumerate(values):
-        if not _is_token(token):
-            raise InvalidType(
-                f"Invalid type for '{param}[{index}]': expected a token id (an integer), but got {_kind(token)}.",
-                param=param,
-            )
-        if not 0 <= cast("int", token) <= _LARGEST_TOKEN_ID:
-            raise InvalidValue(f"Invalid value for '{param}[{index}]': no token has such an id.", param=param)
+    index, token = next(
+        (at, value) for at, value in enumerate(values) if not (type(value) is int and 0 <= value <= _LARGEST_TOKEN_ID)
+    )
+    if _is_token(token):
+        raise InvalidValue(f"Invalid value for '{param}[{index}]': no token has such an id.", param=param)
+    raise InvalidType(
+        f"Invalid type for '{param}[{index}]': expected a token id (an integer), but got {_kind(token)}.",
+        param=param,
+    )
 
 
 def _within_length(elements: list[object]) -> list[object]:

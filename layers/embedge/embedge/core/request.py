@@ -1,5 +1,6 @@
 """What does a caller ask for, and who is the caller?"""
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -34,7 +35,7 @@ class Tokens:
 
     def identity(self) -> bytes:
         """Return the bytes that make this input this input: each id as four bytes, little-endian."""
-        return b"".join(token.to_bytes(4, "little") for token in self.ids)
+        return struct.pack(f"<{len(self.ids)}I", *self.ids)
 
 
 Input: TypeAlias = Text | Tokens
