@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,16 @@ def test_bodies_arrive_as_they_were_sent(deployed: Deployed) -> None:
     assert (text.status, text.error()["code"]) == (415, "unsupported_media_type")
     broken = curl(url, *who, *JSON, body=b'{"model": "\xff"}')
     assert (broken.status, broken.error()["code"]) == (400, "invalid_json")
+
+
+def test_a_body_may_be_gzip(deployed: Deployed) -> None:
+    url, options = f"{deployed.url}/v1/embeddings", (*deployed.bearer(), *JSON, "--header", "Content-Encoding: gzip")
+    plain = curl(url, *deployed.bearer(), *JSON, body=wanting("gzip or not"))
+    zipped = curl(url, *options, body=gzip.compress(wanting("gzip or not")))
+    assert (zipped.status, zipped.headers["x-embedge-cache"]) == (200, "hits=1; misses=0")
+    assert zipped.body == plain.body
+    bomb = curl(url, *options, body=gzip.compress(bytes(64 * 1024 * 1024)))
+    assert (bomb.status, bomb.error()["code"]) == (413, "request_too_large")
 
 
 def test_a_page_of_a_named_origin_may_call_and_another_may_not(deployed: Deployed) -> None:
