@@ -1,5 +1,5 @@
 #!/bin/sh
-# How do the deployment's tools get here? `setup.sh [sam] [ministack]` makes .tools/<name> from <name>.txt; both unless named.
+# How do the tools of the slow tests get here? `setup.sh [NAME…]` makes .tools/<name> from <name>.txt; all of them unless named.
 #
 # Each has a venv of its own, since each pins packages at versions that the others cannot have. A venv is built aside and
 # moved into place when it is whole, so an interrupted run leaves the old one or none; done for this lock, it is left alone.
@@ -7,7 +7,7 @@ set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(dirname -- "$(dirname -- "$here")")
-[ $# -gt 0 ] || set -- sam ministack
+[ $# -gt 0 ] || set -- sam ministack schemathesis
 
 find_uv() {
     for candidate in "${UV:-}" "$root/.venv/bin/uv" "$(command -v uv || true)"; do
@@ -20,11 +20,11 @@ find_uv() {
     return 1
 }
 
-# ministack runs the functions in its own interpreter, so that one has to be Lambda's; sam only drives.
+# ministack runs the functions in its own interpreter, so that one has to be Lambda's; the others only drive.
 find_python() {
     case $1 in
         ministack) sh "$root/layers/python313.sh" ;;
-        sam) if [ -x "$root/.venv/bin/python" ]; then echo "$root/.venv/bin/python"; else command -v python3; fi ;;
+        sam | schemathesis) if [ -x "$root/.venv/bin/python" ]; then echo "$root/.venv/bin/python"; else command -v python3; fi ;;
         *) echo "no such tool: $1" >&2; return 1 ;;
     esac
 }
