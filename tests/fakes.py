@@ -53,7 +53,7 @@ class FakeControlTable:
     def _reach(self) -> None:
         self.calls += 1
         if self.down:
-            raise ServiceUnavailable("down", retry_after_s=5)
+            raise ServiceUnavailable("The table is down.", retry_after_s=5)
 
 
 class FakeCache:
@@ -113,11 +113,11 @@ class FakeLedgerTable:
         self.sent.append(update)
         lost = "unapplied" if self.down else self.lose_next.popleft() if self.lose_next else None
         if lost == "unapplied":
-            raise ServiceUnavailable("lost", retry_after_s=5)
+            raise ServiceUnavailable("The call was lost.", retry_after_s=5)
         before = self.items.get((pk, sk))
         after = evaluate(update, before)
         if after is not None:
             self.items[pk, sk] = after
         if lost == "applied":
-            raise ServiceUnavailable("lost", retry_after_s=5)
+            raise ServiceUnavailable("The call was lost.", retry_after_s=5)
         return Refused(before, self._clock.now_s()) if after is None else Applied(after)

@@ -36,7 +36,8 @@ class Records:
 class Caller:
     """The API with one key, and whoever calls it."""
 
-    def __init__(self, setup: Setup | None = None, cors_origins: tuple[str, ...] = ()) -> None:
+    def __init__(self, setup: Setup | None = None, cors_origins: tuple[str, ...] = (), **ports: Any) -> None:
+        """Take what differs in the world, and ports of the way that are not to be its own."""
         self.world = World(setup)
         self.records = Records()
         self.world.control.documents["KEYS", KEYS.kid] = KEYS.public_jwk
@@ -44,7 +45,7 @@ class Caller:
         keys = KeySet(self.world.control, clock, self.world.faults.append)
         limits = self.world.setup.limits
         authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", limits)
-        services = replace(self.world.services, authenticator=authenticator)
+        services = replace(self.world.services, **{"authenticator": authenticator, **ports})
         self.serving = Serving(services, self.records, clock, 30.0, self.world.ledger.close, cors_origins)
         self.app = create_app(self.serving)
 

@@ -56,7 +56,9 @@ class JwtAuthenticator:
             if len(self._remembered) > _MOST_REMEMBERED:
                 self._remembered.popitem(last=False)
         if known.expires_s <= self._clock.now_s():
-            raise CredentialExpired("This token has expired. Ask whoever issued it for a new one.")
+            raise CredentialExpired(
+                "Incorrect API key provided: this token has expired. Ask whoever issued it for a new one."
+            )
         return known.principal
 
     async def _verified(self, token: str) -> _Remembered:
@@ -65,7 +67,7 @@ class JwtAuthenticator:
         except InvalidTokenError as error:
             raise _refused("it is not a JSON Web Token") from error
         if _REFUSED_HEADERS & header.keys() or header.get("alg") != ALGORITHM:
-            raise _refused("its header asks for what is not accepted here")
+            raise _refused(f"it is not signed with {ALGORITHM}, or its header brings a key of its own")
         kid = header.get("kid")
         key = await self._keys.get(kid) if isinstance(kid, str) else None
         if key is None:
@@ -96,10 +98,10 @@ class JwtAuthenticator:
         for name in ("nbf", "iat"):
             since = claims.get(name, 0)
             if not _is_time(since) or cast("float", since) > self._clock.now_s() + _CLOCK_LEEWAY_S:
-                raise _refused(f"its claim '{name}' is not a time that has come")
+                raise _refused(f"its claim '{name}' is not a number of seconds, or lies in the future")
         tenant = claims.get("tenant")
         if not isinstance(tenant, str) or not TENANT.fullmatch(tenant):
-            raise _refused("it names no tenant")
+            raise _refused("its claim 'tenant' is not 1 to 64 letters, digits, dots, dashes or underscores")
         return Principal(tenant, _scopes(claims), _models(claims), self._limits)
 
 
@@ -113,7 +115,7 @@ def _bearer(credential: str | None) -> str:
     if scheme.lower() != "bearer" or not token:
         raise _refused("the Authorization header is not 'Bearer TOKEN'")
     if len(token) > LONGEST_TOKEN or not token.isascii():
-        raise _refused("it is not a JSON Web Token of reasonable size")
+        raise _refused(f"it is not a JSON Web Token of at most {LONGEST_TOKEN} characters")
     return token
 
 
@@ -125,7 +127,7 @@ def _refused(why: str) -> CredentialInvalid:
 def _expiry_s(claims: Mapping[str, object]) -> float:
     expires = claims["exp"]
     if not _is_time(expires):
-        raise _refused("its expiry is not a time")
+        raise _refused("its claim 'exp' is not a number of seconds")
     return cast("float", expires)
 
 

@@ -52,7 +52,7 @@ TABLE: dict[type[EmbedgeError], Row] = {
     errors.TokenRateLimited: Row(429, "tokens", "rate_limit_exceeded"),
     errors.BudgetSpent: Row(429, "insufficient_quota", "insufficient_quota", retry=False),
     errors.TenantBlocked: Row(429, "insufficient_quota", "tenant_blocked", retry=False),
-    errors.UpstreamRejected: Row(502, "upstream_error", "upstream_rejected"),
+    errors.UpstreamRejected: Row(502, "upstream_error", "upstream_rejected", retry=False),
     errors.UpstreamInvalidResponse: Row(502, "upstream_error", "upstream_invalid_response"),
     errors.UpstreamUnavailable: Row(503, "upstream_error", "upstream_unavailable"),
     errors.UpstreamTimeout: Row(504, "upstream_error", "upstream_timeout"),
@@ -62,6 +62,8 @@ TABLE: dict[type[EmbedgeError], Row] = {
 OUR_FAULT = Row(500, "server_error", "internal_error")
 
 _LONGEST_RETRY_S = 60
+# What may be over by then. A 429 that does not know when will never be: the request itself asks for too much.
+_PASSING = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +92,9 @@ def _headers(row: Row, retry_after_s: float | None) -> dict[str, str]:
     headers: dict[str, str] = {}
     if row.status == 401:  # noqa: PLR2004 (HTTP's own number)
         headers["www-authenticate"] = "Bearer"
-    if row.status == 503 and retry_after_s is None:  # noqa: PLR2004 (as above)
-        retry_after_s = 1.0
-    if not row.retry or (row.status == 429 and retry_after_s is None):  # noqa: PLR2004 (as above)
-        headers["x-should-retry"] = "false"
-    elif retry_after_s is not None and row.status in {429, 503}:
-        headers["retry-after"] = str(max(1, min(_LONGEST_RETRY_S, math.ceil(retry_after_s))))
-        headers["retry-after-ms"] = str(max(1, math.ceil(retry_after_s * 1000)))
+    if not row.retry or row.status not in _PASSING or (row.status == 429 and retry_after_s is None):  # noqa: PLR2004
+        return {**headers, "x-should-retry": "false"}
+    wait_s = min(_LONGEST_RETRY_S, 1.0 if retry_after_s is None else retry_after_s)
+    headers["retry-after"] = str(max(1, math.ceil(wait_s)))
+    headers["retry-after-ms"] = str(max(1, math.ceil(wait_s * 1000)))
     return headers

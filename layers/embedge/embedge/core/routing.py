@@ -31,7 +31,7 @@ def choose(routes: Mapping[str, Route], principal: Principal, model: str) -> Rou
         )
     if not may_use(principal, route):
         raise ModelNotAllowed(
-            f"This token may not use the model {route.alias}. Ask whoever issued it, or see GET /v1/models.",
+            f"This token may not use the model {route.alias}. Ask whoever issued it, or take one of GET /v1/models.",
             param="model",
         )
     return route
