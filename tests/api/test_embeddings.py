@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from embedge.api.account_headers import duration
-from embedge.api.envelope import own_path
 from tests.api.client import Caller, error_of
 from tests.embed.world import DIMENSIONS, MODEL, PRICE, Setup, tokens_of, vector_of
 
@@ -108,30 +107,6 @@ async def test_an_attribution_that_cannot_be_shown_is_refused(header: str) -> No
         headers={"Authorization": f"Bearer {caller.token()}", "X-Bot-ID": header.encode()},
     )
     assert error_of(response)["param"] == "X-Bot-ID"
-
-
-@pytest.mark.parametrize("base", ["", "/prod", "/api", "/a/b/c"])
-async def test_any_base_path_and_a_trailing_slash_are_taken(base: str) -> None:
-    caller = Caller()
-    body = {"model": MODEL, "input": "a"}
-    assert (await caller.embed(body, path=f"{base}/v1/embeddings")).status_code == 200
-    assert (await caller.embed(body, path=f"{base}/v1/embeddings/")).status_code == 200
-    assert (await caller.send("GET", f"{base}/health")).json() == {"status": "ok"}
-
-
-@pytest.mark.parametrize(
-    ("path", "own"),
-    [
-        ("/v1/models/a/v1/b", "/v1/models/a/v1/b"),
-        ("/v1/models/x/health", "/v1/models/x/health"),
-        ("/v1", "/v1"),
-        ("/", "/"),
-        ("/prod/v1/", "/v1"),
-        ("//health", "/health"),
-    ],
-)
-def test_the_base_is_all_before_the_first_v1(path: str, own: str) -> None:
-    assert own_path(path) == own
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools/sam/bin/sam"
 CFN_LINT = ROOT / ".tools/sam/bin/cfn-lint"
 SAM_PYTHON = ROOT / ".tools/sam/bin/python"
+SCHEMATHESIS = ROOT / ".tools/schemathesis/bin/schemathesis"
 MINISTACK = ROOT / ".tools/ministack/bin/ministack"
 
 # What no tool may inherit: whoever runs the tests may have a real account, and no test may reach it.
@@ -34,10 +35,11 @@ _FORGET = ("-u", "AWS_PROFILE", "-u", "AWS_SESSION_TOKEN", "-u", "AWS_ENDPOINT_U
 
 
 def need(suite: str, *tools: str) -> None:
-    """Skip what needs one of these tools (`sam`, `ministack`, `python3.13`) where it is not installed."""
+    """Skip what needs one of these tools, by the names below, where it is not installed."""
     present = {
         "sam": SAM.exists() and shutil.which("make") is not None,
         "ministack": MINISTACK.exists(),
+        "schemathesis": SCHEMATHESIS.exists(),
         "python3.13": python313() is not None,
     }
     for tool in tools:

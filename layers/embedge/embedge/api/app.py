@@ -16,18 +16,18 @@ from embedge.api import answer_body, models
 from embedge.api.account_headers import headers_of_refusal
 from embedge.api.cors import Cors
 from embedge.api.deadline import seconds_left
-from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway
+from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway, asked_path
 from embedge.api.error_table import error_answer
 from embedge.api.received_body import ReceivedBody, json_text, receive
 from embedge.api.request_body import read_request
-from embedge.core.request import Call, EmbeddingRequest, Observation
+from embedge.core.request import MAX_ATTRIBUTION_CHARACTERS, Call, EmbeddingRequest, Observation
 from embedge.core.routing import choose, require_scope
 from embedge.embed import Services, embed
 from embedge.errors import EmbedgeError, InvalidValue, MethodNotAllowed, UnknownUrl
 from embedge.ports import Clock, Telemetry
 
 _JSON = "application/json"
-_LONGEST_NAME = 128
+_READ = ["GET", "HEAD"]
 # Requests that are cut off when the server stops settle first, and then the ledger gives back what is in the purses.
 _LONGEST_END_S = 5.0
 
@@ -91,24 +91,32 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
         embedded = await embed(call, services)
         return Response(answer_body.body(embedded), media_type=_JSON, headers=answer_body.headers(embedded))
 
-    @app.get("/v1/models")
+    @app.api_route("/v1/models", methods=_READ)
     async def list_models(request: Request) -> Response:
         principal = await services.authenticator.verify(request.headers.get("authorization"))
         _observation(request).tenant = principal.tenant
         require_scope(principal, "models")
         return _json(models.listed(await services.routes.current(), principal))
 
-    @app.get("/v1/models/{model:anything}")
+    @app.api_route("/v1/models/{model:anything}", methods=_READ)
     async def retrieve_model(request: Request, model: str) -> Response:
         principal = await services.authenticator.verify(request.headers.get("authorization"))
         _observation(request).tenant = principal.tenant
         require_scope(principal, "models")
         return _json(models.described(choose(await services.routes.current(), principal, model)))
 
-    @app.get("/health")
+    @app.api_route("/health", methods=_READ)
     async def health() -> Response:
         await services.routes.current()  # raises where nothing could be served
         return _json({"status": "ok"})
+
+    @app.api_route("/openapi.json", methods=_READ)
+    @app.api_route("/v1/openapi.json", methods=_READ)
+    async def describe(request: Request) -> Response:
+        # Here, because nothing else needs it: neither a cold start nor any other request is to pay for it.
+        from embedge.api import openapi  # noqa: PLC0415
+
+        return Response(openapi.document(asked_path(request.scope)), media_type=_JSON)
 
 
 def _read(request: Request, body: ReceivedBody) -> EmbeddingRequest:
@@ -120,9 +128,11 @@ def _read(request: Request, body: ReceivedBody) -> EmbeddingRequest:
 
 
 def _attribution(value: str | None, name: str) -> str | None:
-    visible = value is None or (len(value) <= _LONGEST_NAME and value.isascii() and value.isprintable())
+    visible = value is None or (len(value) <= MAX_ATTRIBUTION_CHARACTERS and value.isascii() and value.isprintable())
     if not visible:
-        raise InvalidValue(f"Invalid value for '{name}': at most {_LONGEST_NAME} visible characters.", param=name)
+        raise InvalidValue(
+            f"Invalid value for '{name}': at most {MAX_ATTRIBUTION_CHARACTERS} visible characters.", param=name
+        )
     return value
 
 
@@ -144,7 +154,8 @@ async def _not_served(request: Request, error: Exception) -> Response:
     """Give the framework's own 404 and 405 the shape of all errors."""
     status = error.status_code if isinstance(error, HTTPException) else None
     if status == 405:  # noqa: PLR2004 (HTTP's own number)
-        allowed = (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
+        headers = (error.headers if isinstance(error, HTTPException) else None) or {}
+        allowed = ", ".join(sorted(headers.get("Allow", "").split(", ")))  # a set's order is another in each process
         answer = await _error(
             request, MethodNotAllowed(f"This URL does not take {request.method}. It takes {allowed}.")
         )

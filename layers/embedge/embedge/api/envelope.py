@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
@@ -16,8 +17,11 @@ from embedge.ports import Telemetry
 
 OBSERVATION = "embedge.observation"
 REQUEST_ID = "embedge.request_id"
+_ASKED_PATH = "embedge.asked_path"
 # nginx's number for a client that went away before it was answered; nobody is there to see it but the log.
 _CLIENT_LEFT = 499
+# What is served under any base path, and not under `/v1` alone.
+_OUTSIDE_V1 = frozenset({"/health", "/openapi.json"})
 
 
 class Envelope:
@@ -38,7 +42,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        exchange = _Exchange(send, _request_id(scope), started)
+        exchange = _Exchange(send if scope["method"] != "HEAD" else _without_body(send), _request_id(scope), started)
         observation = Observation()
         path = own_path(scope["path"])
         inner = {
@@ -47,6 +51,7 @@ class Envelope:
             "root_path": "",
             OBSERVATION: observation,
             REQUEST_ID: exchange.request_id,
+            _ASKED_PATH: scope["path"],
         }
         self._underway.enter()
         try:
@@ -127,12 +132,37 @@ class _Exchange:
 
 
 def own_path(path: str) -> str:
-    """Return the path without what API Gateway or a custom domain puts in front: all before the first `/v1/`."""
-    trimmed = path.rstrip("/") or "/"
+    """Return the path that the routes know: without a base in front, a trailing slash or doubled ones.
+
+    What API Gateway or a custom domain puts in front is all before the first `/v1/`. A model's name keeps its own
+    slashes. No name here has control characters, and the framework's patterns stop at a line break: they become U+FFFD.
+    """
+    shown = path if path.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in path)
+    trimmed = shown.rstrip("/") or "/"
     start = f"{trimmed}/".find("/v1/")
-    if start >= 0:
-        return trimmed[start:]
-    return "/health" if trimmed.endswith("/health") else trimmed
+    if start < 0:
+        last = trimmed[trimmed.rfind("/") :]
+        return last if last in _OUTSIDE_V1 else trimmed
+    call, _, rest = trimmed[start + len("/v1/") :].lstrip("/").partition("/")
+    return "/".join(part for part in ("/v1", call, rest.lstrip("/")) if part)
+
+
+def asked_path(scope: Scope) -> str:
+    """Return the path as the client sees it: API Gateway leaves its stage out of the event's own.
+
+    Source: https://gist.github.com/GREsau/444c7d4d0bb9e8c82dd1a585931028bd (events seen), read 2026-11.
+    """
+    event: Any = scope.get("aws.event") or {}
+    return str(event.get("requestContext", {}).get("path") or scope[_ASKED_PATH])
+
+
+def _without_body(send: Send) -> Send:
+    """Answer HEAD with the headers of GET alone. Source: RFC 9110, section 9.3.2."""
+
+    async def send_headers(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return send_headers
 
 
 def _request_id(scope: Scope) -> str:

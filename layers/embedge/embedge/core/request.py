@@ -14,6 +14,8 @@ Scope: TypeAlias = Literal["embeddings", "models", "usage", "admin"]
 MAX_INPUTS = 2048
 MAX_REQUEST_TOKENS = 300_000
 MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_ATTRIBUTION_CHARACTERS = 128
+LARGEST_TOKEN_ID = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)

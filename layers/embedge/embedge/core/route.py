@@ -8,6 +8,8 @@ TransportName: TypeAlias = Literal["https", "sagemaker"]
 TokenizerFamily: TypeAlias = Literal["byte_bpe", "bert"]
 TokenInputs: TypeAlias = Literal["native", "refused"]
 
+MAX_DIMENSIONS = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class Space:

@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from embedge.core.route import (
+    MAX_DIMENSIONS,
     CallLimits,
     ProviderName,
     Route,
@@ -40,7 +41,7 @@ class _Document(BaseModel):
 class _Space(_Document):
     model: _Name
     revision: _Name
-    dimensions: Annotated[int, Field(ge=1, le=65_535)]
+    dimensions: Annotated[int, Field(ge=1, le=MAX_DIMENSIONS)]
     normalised: bool = True
     prompt: str = ""
 

@@ -1,0 +1,134 @@
+"""What does the API say of itself? An OpenAPI 3.1 document, made of what the code itself goes by.
+
+Statuses, types and codes come from the table of errors, limits and choices from where they are checked. Nothing else
+imports this module: it is read, and the document made, when somebody asks.
+
+Source: https://spec.openapis.org/oas/v3.1.1.html, read 2026-08.
+"""
+
+from functools import cache
+from urllib.parse import quote
+
+import orjson
+
+from embedge import errors
+from embedge.api import openapi_schemas as schemas
+from embedge.api.error_table import TABLE, Row
+from embedge.api.openapi_answers import LIMITS, ON_EMBEDDINGS, answer, error, error_answers, headers
+from embedge.api.openapi_schemas import Node
+from embedge.core.request import MAX_BODY_BYTES
+
+_KNOWN_CALLERS = (
+    errors.CredentialMissing,
+    errors.CredentialInvalid,
+    errors.CredentialExpired,
+    errors.CredentialRevoked,
+    errors.ScopeMissing,
+    errors.ServiceUnavailable,
+)
+_ON_ONE_MODEL = (*_KNOWN_CALLERS, errors.ModelNotFound, errors.ModelNotAllowed)
+_ON_EMBEDDINGS = tuple(kind for kind in TABLE if kind not in {errors.UnknownUrl, errors.MethodNotAllowed})
+_ELSEWHERE = Row(303, "invalid_request_error", "answer_elsewhere")
+
+_DESCRIPTION = """\
+OpenAI's embeddings API, in front of every model that this deployment serves: a client that works with OpenAI works here
+by changing `base_url` and `api_key`. A text that was embedded before comes from the cache and costs nothing.
+
+Every error has one shape, `{"error": {"message", "type", "param", "code"}}`, and its message says what to change. Any
+other path is a 404 with the code `unknown_url`, any other method a 405 with `method_not_allowed` and `Allow`. What
+takes GET takes HEAD, and doubled or trailing slashes are no other path.
+"""
+
+
+def document(asked_path: str) -> bytes:
+    """Return the document as JSON, for whoever asked for it under this path: it says what stands in front."""
+    base = asked_path.rstrip("/").removesuffix("/openapi.json").rstrip("/").removesuffix("/v1").strip("/")
+    return orjson.dumps({**_document(), "servers": [{"url": f"/{quote(base)}"}]})
+
+
+@cache
+def _document() -> Node:
+    return {
+        "openapi": "3.1.1",
+        "info": {"title": "Embedge", "version": "1", "description": _DESCRIPTION},
+        "security": [{"token": []}],
+        "paths": {
+            "/v1/embeddings": {"post": _create_embeddings()},
+            "/v1/models": {"get": _list_models()},
+            "/v1/models/{model}": {"get": _retrieve_model()},
+            "/health": {"get": _health()},
+            "/openapi.json": {"get": _describe()},
+        },
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "headers": headers(),
+            "schemas": {
+                "CreateEmbeddingRequest": schemas.EMBEDDINGS_REQUEST,
+                "CreateEmbeddingResponse": schemas.EMBEDDINGS_RESPONSE,
+                "Model": schemas.MODEL,
+                "ModelList": schemas.MODEL_LIST,
+                "Error": schemas.ERROR,
+            },
+        },
+    }
+
+
+def _create_embeddings() -> Node:
+    said = (*ON_EMBEDDINGS, *LIMITS)
+    elsewhere = "The answer is too large to be sent back through here, and waits where Location says."
+    return {
+        "operationId": "createEmbedding",
+        "summary": "Embed texts",
+        "parameters": [
+            _attribution("header", "X-Bot-ID", "Which application asks: usage is recorded under its name."),
+            _attribution("query", "ai_project_id", "For which project: usage is recorded under its name, too."),
+        ],
+        "requestBody": {
+            "required": True,
+            "description": f"At most {MAX_BODY_BYTES} bytes, also once `Content-Encoding: gzip` is inflated.",
+            "content": {"application/json": {"schema": _named("CreateEmbeddingRequest")}},
+        },
+        "responses": {
+            "200": answer("A vector for each input, in their order.", _named("CreateEmbeddingResponse"), said),
+            "303": error([(_ELSEWHERE, elsewhere)], ("location", *said)),
+            **error_answers(_ON_EMBEDDINGS, said),
+        },
+    }
+
+
+def _list_models() -> Node:
+    good = answer("The models that this token may use.", _named("ModelList"))
+    responses = {"200": good, **error_answers(_KNOWN_CALLERS)}
+    return {"operationId": "listModels", "summary": "List models", "responses": responses}
+
+
+def _retrieve_model() -> Node:
+    said = "Any name of the model, its slashes as they are or as %2F."
+    return {
+        "operationId": "retrieveModel",
+        "summary": "Describe one model",
+        "parameters": [
+            {"in": "path", "name": "model", "required": True, "schema": schemas.MODEL_ID, "description": said}
+        ],
+        "responses": {"200": answer("The model.", _named("Model")), **error_answers(_ON_ONE_MODEL)},
+    }
+
+
+def _health() -> Node:
+    good = answer("They can.", schemas.HEALTH)
+    responses = {"200": good, **error_answers([errors.ServiceUnavailable])}
+    return {"operationId": "health", "summary": "Can requests be served?", "security": [], "responses": responses}
+
+
+def _describe() -> Node:
+    good = answer("An OpenAPI document.", {"type": "object"})
+    responses = {"200": good, **error_answers([])}
+    return {"operationId": "describe", "summary": "Return this document", "security": [], "responses": responses}
+
+
+def _attribution(place: str, name: str, description: str) -> Node:
+    return {"in": place, "name": name, "schema": schemas.ATTRIBUTION, "description": description}
+
+
+def _named(schema: str) -> Node:
+    return {"$ref": f"#/components/schemas/{schema}"}

@@ -1,0 +1,136 @@
+"""What do bodies look like in JSON Schema? The rules that `request_body` checks, and the answers that are written.
+
+Sources: openai-openapi, CreateEmbeddingRequest and -Response, read 2026-08; JSON Schema 2020-12.
+"""
+
+from typing import TypeAlias, get_args
+
+from embedge.core.request import (
+    LARGEST_TOKEN_ID,
+    MAX_ATTRIBUTION_CHARACTERS,
+    MAX_INPUTS,
+    MAX_REQUEST_TOKENS,
+    Encoding,
+    ServiceTier,
+)
+from embedge.core.route import MAX_DIMENSIONS
+
+Node: TypeAlias = dict[str, object]
+
+
+def string(**rules: object) -> Node:
+    """Return the schema of a string with these rules."""
+    return {"type": "string", **rules}
+
+
+def _choice(values: tuple[str, ...]) -> Node:
+    return {"enum": [*values, None]}
+
+
+def _array(items: Node) -> Node:
+    return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_INPUTS}
+
+
+def _object(properties: Node, **rules: object) -> Node:
+    return {"type": "object", "required": list(properties), "properties": properties, **rules}
+
+
+_TEXT = string(minLength=1)
+_TOKEN: Node = {"type": "integer", "minimum": 0, "maximum": LARGEST_TOKEN_ID}
+_COUNT: Node = {"type": "integer", "minimum": 0}
+
+ATTRIBUTION = string(maxLength=MAX_ATTRIBUTION_CHARACTERS, pattern="^[ -~]*$")
+# Names are printable ASCII; one that began or ended with a slash could not be told from a path with slashes to spare.
+MODEL_ID = string(minLength=1, pattern=r"^[!-.0-~]([!-~]*[!-.0-~])?$")
+
+EMBEDDINGS_REQUEST = _object(
+    {
+        "model": string(minLength=1, description="Any name that GET /v1/models gives a model."),
+        "input": {
+            "description": "A text, texts, the token ids of a text, or those of texts. A text is embedded exactly as "
+            f"sent. All together are at most {MAX_REQUEST_TOKENS} tokens, and each at most its model's maximum.",
+            "oneOf": [
+                _TEXT,
+                _array(_TEXT),
+                _array(_TOKEN),
+                _array({"type": "array", "items": _TOKEN, "minItems": 1}),
+            ],
+        },
+        "encoding_format": {
+            **_choice(get_args(Encoding)),
+            "default": "float",
+            "description": "base64 is that of little-endian float32.",
+        },
+        "dimensions": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": MAX_DIMENSIONS,
+            "description": "Fewer than the model's own, where it is reducible: vectors are cut and made of length one.",
+        },
+        "user": {"type": ["string", "null"], "description": "Attribution only."},
+        "service_tier": {
+            **_choice(get_args(ServiceTier)),
+            "default": "auto",
+            "description": "Taken from clients that send it. Every tier is served alike.",
+        },
+    },
+    additionalProperties=False,
+) | {"required": ["model", "input"]}
+
+EMBEDDINGS_RESPONSE = _object(
+    {
+        "object": {"const": "list"},
+        "data": _array(
+            _object(
+                {
+                    "object": {"const": "embedding"},
+                    "index": {**_COUNT, "description": "The input's position; the list is in this order, too."},
+                    "embedding": {
+                        "description": "As `encoding_format` says: numbers, or base64 of little-endian float32.",
+                        "oneOf": [
+                            {"type": "array", "items": {"type": "number"}, "minItems": 1},
+                            string(contentEncoding="base64", minLength=8),
+                        ],
+                    },
+                }
+            )
+        ),
+        "model": string(description="The underlying model's name, also when another name was asked for."),
+        "usage": _object({"prompt_tokens": _COUNT, "total_tokens": _COUNT}),
+    }
+)
+
+MODEL = _object(
+    {
+        "id": _TEXT,
+        "object": {"const": "model"},
+        "created": {**_COUNT, "description": "Seconds since the epoch."},
+        "owned_by": string(),
+        "dimensions": {"type": "integer", "minimum": 1, "maximum": MAX_DIMENSIONS},
+        "dimensions_reducible": {"type": "boolean", "description": "Whether a request may ask for fewer dimensions."},
+        "max_input_tokens": {"type": "integer", "minimum": 1},
+        "price_usd_per_million_tokens": {"type": "number", "minimum": 0},
+        "also_known_as": {"type": "array", "items": _TEXT, "description": "Other names that lead here."},
+    }
+)
+
+MODEL_LIST = _object(
+    {"object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}
+)
+
+HEALTH = _object({"status": {"const": "ok"}})
+
+ERROR = _object(
+    {
+        "error": _object(
+            {
+                "message": string(minLength=1, description="What was wrong, and what to change."),
+                "type": string(),
+                "param": {"type": ["string", "null"], "description": "The field to blame; `input[3]` for an element."},
+                "code": {"type": ["string", "null"]},
+            },
+            additionalProperties=False,
+        )
+    },
+    additionalProperties=False,
+)
