@@ -28,7 +28,7 @@ _KNOWN_CALLERS = (
 )
 _ON_ONE_MODEL = (*_KNOWN_CALLERS, errors.ModelNotFound, errors.ModelNotAllowed)
 _ON_EMBEDDINGS = tuple(kind for kind in TABLE if kind not in {errors.UnknownUrl, errors.MethodNotAllowed})
-_ELSEWHERE = Row(303, "invalid_request_error", "answer_elsewhere")
+_ELSEWHERE = Row(303, "invalid_request_error", "answer_elsewhere", retry=False)
 
 _DESCRIPTION = """\
 OpenAI's embeddings API, in front of every model that this deployment serves: a client that works with OpenAI works here
@@ -90,7 +90,7 @@ def _create_embeddings() -> Node:
         },
         "responses": {
             "200": answer("A vector for each input, in their order.", _named("CreateEmbeddingResponse"), said),
-            "303": error([(_ELSEWHERE, elsewhere)], ("location", *said)),
+            "303": error([(_ELSEWHERE, elsewhere)], ("location", "x-should-retry", *said)),
             **error_answers(_ON_EMBEDDINGS, said),
         },
     }
@@ -123,7 +123,12 @@ def _health() -> Node:
 def _describe() -> Node:
     good = answer("An OpenAPI document.", {"type": "object"})
     responses = {"200": good, **error_answers([])}
-    return {"operationId": "describe", "summary": "Return this document", "security": [], "responses": responses}
+    return {
+        "operationId": "describe",
+        "summary": "Return this document, also at /v1/openapi.json",
+        "security": [],
+        "responses": responses,
+    }
 
 
 def _attribution(place: str, name: str, description: str) -> Node:

@@ -10,6 +10,8 @@ ON_EMBEDDINGS = ("x-embedge-cache", "x-embedge-target", "x-embedge-cost-usd")
 LIMITS = tuple(
     f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")
 )
+# What an answer adds to the headers of its error.
+_OF_STATUS: dict[int, tuple[str, ...]] = {303: ("location",)}
 _EVERYWHERE = ("x-request-id", "openai-processing-ms", "cache-control")
 
 _WHOLE_NUMBER: Node = {"type": "integer", "minimum": 0}
@@ -63,7 +65,7 @@ def error_answers(kinds: Iterable[type[EmbedgeError]], also: Iterable[str] = ())
         causes.setdefault(row.status, []).append((row, kind.__doc__ or ""))
         told[row.status] = (*told.get(row.status, ()), *_headers_of(kind))
     return {
-        str(status): error(rows, dict.fromkeys((*told.get(status, ()), *also)))
+        str(status): error(rows, dict.fromkeys((*told.get(status, ()), *_OF_STATUS.get(status, ()), *also)))
         for status, rows in sorted(causes.items())
     }
 
