@@ -33,7 +33,9 @@ def _limited(limited: Limited, claim: Claim) -> TokenRateLimited:
 
 
 def _denied(denied: Denied, moment: Moment) -> BudgetSpent:
-    resets = f"It resets at {_reset(denied, moment)}." if denied.period != "total" else "It does not reset by itself."
+    resets = "It does not reset by itself: ask whoever operates this deployment."
+    if denied.period != "total":
+        resets = f"It resets at {_reset(denied, moment)}."
     name = {"day": "daily", "month": "monthly", "total": "total"}[denied.period]
     return BudgetSpent(
         f"You exceeded your current quota: what is left of the {name} budget does not cover this request. {resets} "
