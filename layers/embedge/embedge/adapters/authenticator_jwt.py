@@ -23,6 +23,8 @@ _MOST_REMEMBERED = 10_000
 _CLOCK_LEEWAY_S = 60
 _REFUSED_HEADERS = frozenset({"jku", "x5u", "jwk", "x5c", "x5t", "x5t#S256", "crit", "b64"})
 _SCOPES = frozenset(get_args(Scope))
+# Clients tell a refused key from other errors by these words (litellm's exception mapping, read 2026-08).
+_REFUSED = "Incorrect API key provided"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,7 @@ class JwtAuthenticator:
             if len(self._remembered) > _MOST_REMEMBERED:
                 self._remembered.popitem(last=False)
         if known.expires_s <= self._clock.now_s():
-            raise CredentialExpired(
-                "Incorrect API key provided: this token has expired. Ask whoever issued it for a new one."
-            )
+            raise CredentialExpired(f"{_REFUSED}: it has expired. Ask whoever issued it for a new one.")
         return known.principal
 
     async def _verified(self, token: str) -> _Remembered:
@@ -120,8 +120,7 @@ def _bearer(credential: str | None) -> str:
 
 
 def _refused(why: str) -> CredentialInvalid:
-    # Clients tell a refused key from other errors by these words (litellm's exception mapping, read 2026-08).
-    return CredentialInvalid(f"Incorrect API key provided: {why}. Ask your platform team for a token.")
+    return CredentialInvalid(f"{_REFUSED}: {why}. Ask your platform team for a token.")
 
 
 def _expiry_s(claims: Mapping[str, object]) -> float:
