@@ -9,7 +9,6 @@ from functools import partial
 
 import orjson
 from fastapi import FastAPI, Request, Response
-from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from embedge.api import answer_body, models
@@ -30,15 +29,6 @@ _JSON = "application/json"
 _READ = ["GET", "HEAD"]
 # Requests that are cut off when the server stops settle first, and then the ledger gives back what is in the purses.
 _LONGEST_END_S = 5.0
-
-
-class _Anything(PathConvertor):
-    """What stands for a model in a path: also line breaks, at which the framework's own `path` stops."""
-
-    regex = r"[\s\S]*"
-
-
-register_url_convertor("anything", _Anything())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +88,7 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
         require_scope(principal, "models")
         return _json(models.listed(await services.routes.current(), principal))
 
-    @app.api_route("/v1/models/{model:anything}", methods=_READ)
+    @app.api_route("/v1/models/{model:path}", methods=_READ)
     async def retrieve_model(request: Request, model: str) -> Response:
         principal = await services.authenticator.verify(request.headers.get("authorization"))
         _observation(request).tenant = principal.tenant

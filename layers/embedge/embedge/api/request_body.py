@@ -8,6 +8,7 @@ from typing import cast
 
 from embedge.api.json_object import read_object
 from embedge.core.request import (
+    LARGEST_TOKEN_ID,
     MAX_INPUTS,
     EmbeddingRequest,
     Encoding,
@@ -26,7 +27,6 @@ from embedge.errors import (
 )
 
 _FIELDS = frozenset({"model", "input", "encoding_format", "dimensions", "user", "service_tier"})
-_LARGEST_TOKEN_ID = 2**32 - 1
 _LONGEST_SHOWN = 64
 # How JSON's values are called in messages.
 _KINDS: Mapping[type, str] = {
@@ -123,13 +123,13 @@ def _are_tokens(values: Sequence[object]) -> bool:
     if not set(map(type, values)) <= {int}:  # whose type is `int` and no subclass of it: booleans are none
         return False
     ids = cast("Sequence[int]", values)
-    return min(ids) >= 0 and max(ids) <= _LARGEST_TOKEN_ID
+    return min(ids) >= 0 and max(ids) <= LARGEST_TOKEN_ID
 
 
 def _refuse_tokens(values: Sequence[object], param: str) -> None:
     """Raise for the first that is no token id."""
     index, token = next(
-        (at, value) for at, value in enumerate(values) if not (type(value) is int and 0 <= value <= _LARGEST_TOKEN_ID)
+        (at, value) for at, value in enumerate(values) if not (type(value) is int and 0 <= value <= LARGEST_TOKEN_ID)
     )
     if _is_token(token):
         raise InvalidValue(f"Invalid value for '{param}[{index}]': no token has such an id.", param=param)
