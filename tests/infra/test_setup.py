@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from sysconfig import get_path
 
 import pytest
 
@@ -18,8 +19,10 @@ LOCKS = (
     "infra/local/requirements.txt",
     "infra/local/model.txt",
     "infra/local/uv.txt",
+    "layers/dependencies/ranks.txt",
     "tests/requirements.txt",
 )
+RANKS = "layers/dependencies/ranks.sh"
 
 # Makes an environment of two scripts: itself, and a uv that notes how it was called.
 PYTHON = """#!/bin/sh
@@ -62,19 +65,21 @@ def tree(tmp_path: Path) -> Tree:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
+    (tmp_path / "layers/dependencies/ranks.sh").write_text('echo ranks "$2" >>notes\n')
     made = Tree(tmp_path)
     made.python(PYTHON.replace("{real}", sys.executable))
     return made
 
 
 def test_every_lock_is_installed_by_its_hashes_and_nothing_else_is(tree: Tree) -> None:
-    venv, pip, locks, project = tree.notes("run")
+    venv, pip, locks, project, ranks = tree.notes("run")
     assert (venv, pip) == ("venv", "pip")
     assert all(f"--requirement {lock}" in locks for lock in LOCKS[:3])
     assert "--require-hashes" in locks
     assert "--no-deps" in locks
     assert "tests/requirements.txt" not in locks
     assert "--editable ." in project
+    assert ranks == f"ranks {get_path('purelib')}"  # of the environment, which is not the Python that it was made by
 
 
 def test_the_second_time_nothing_is_called(tree: Tree) -> None:
@@ -92,7 +97,7 @@ def test_a_changed_lock_is_installed_into_the_environment_that_is_there(tree: Tr
     tree.notes("run")
     with (tree.root / LOCKS[0]).open("a") as lock:
         lock.write("# changed\n")
-    assert [note.partition(" ")[0] for note in tree.notes("run")] == ["pip", "pip", "pip"]
+    assert [note.partition(" ")[0] for note in tree.notes("run")] == ["pip", "pip", "pip", "ranks"]
 
 
 def test_an_interrupted_installation_is_made_anew(tree: Tree) -> None:
@@ -139,5 +144,5 @@ def test_no_python_that_is_new_enough_is_one_line_too(tree: Tree, status: int) -
 
 
 def test_no_committed_lock_names_a_registry() -> None:
-    for name in (*LOCKS, "pyproject.toml", "Makefile", "infra/local/setup.sh", "infra/local/lock.sh"):
+    for name in (*LOCKS, "pyproject.toml", "Makefile", "infra/local/setup.sh", "infra/local/lock.sh", RANKS):
         assert "://" not in (ROOT / name).read_text(), name
