@@ -26,6 +26,7 @@ def embedded_model(tokenizer: Path | None) -> str:
             },
             "max_input_tokens": MAX_TOKENS,
             "tokenizer": {"family": "bert", "file": tokenizer and str(tokenizer)},
+            "token_inputs": "cl100k",  # what LangChain sends, unless it is told otherwise
             "owned_by": "sentence-transformers",
             "created_s": 1_630_000_000,
             "targets": [

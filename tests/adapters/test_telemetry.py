@@ -102,6 +102,7 @@ def test_an_invocation_is_one_line_and_one_blob_that_say_the_same(seen: Observat
     line, blob = recorded(seen, status)
     values = metrics_of(blob)
     expected = {name: number for name, number in asdict(seen).items() if isinstance(number, int)}
+    assert expected.pop("miscounted_calls") == 0  # is among the faults
     expected["cost_usd"], expected["saved_usd"] = expected.pop("cost_nano_usd"), expected.pop("saved_nano_usd")
     assert values == pytest.approx(
         {
@@ -138,6 +139,12 @@ def test_an_invocation_that_ended_before_anything_was_known_is_recorded_too() ->
     _, blob = recorded(Observation(), 401)
     assert metrics_of(blob)["errors"] == 1
     assert (blob["model"], blob["provider"]) == ("unresolved", "none")
+
+
+def test_calls_whose_provider_counted_otherwise_are_a_fault() -> None:
+    line, blob = recorded(Observation(miscounted_calls=2))
+    assert line["faults"] == {"token_count_differs": 2}
+    assert metrics_of(blob)["fault_token_count_differs"] == 2
 
 
 def test_money_is_not_rounded_below_a_nano_dollar() -> None:

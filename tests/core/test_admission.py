@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.api import answer_body
-from embedge.core.admission import check_answer_size, check_lengths, want
+from embedge.core.admission import check_answer_size, check_lengths, check_sizes, want
 from embedge.core.assembly import Embedded
+from embedge.core.metering import COUNTED_TO_THE_END_BYTES
 from embedge.core.request import MAX_REQUEST_TOKENS, Encoding, Text, Tokens
 from embedge.core.vector_codec import encode
 from embedge.errors import (
@@ -79,9 +80,10 @@ def test_dimensions_are_given_where_the_model_has_them_and_refused_elsewhere(
     assert caught.value.param == "dimensions"
 
 
-def test_tokens_are_refused_by_a_model_that_does_not_share_their_tokenizer() -> None:
+@pytest.mark.parametrize("token_inputs", ["refused", "cl100k"])
+def test_tokens_are_refused_by_a_model_that_does_not_share_their_tokenizer(token_inputs: str) -> None:
     with pytest.raises(InvalidValue, match="check_embedding_ctx_length=False") as caught:
-        want(request("a", Tokens((1,))), route(token_inputs="refused"), "acme")
+        want(request("a", Tokens((1,))), route(token_inputs=token_inputs), "acme")
     assert caught.value.param == "input"
 
 
@@ -98,6 +100,40 @@ def test_an_input_at_the_maximum_passes_and_one_token_more_is_refused_by_its_ind
     assert "This model's maximum context length is 10 tokens" in caught.value.message
     assert "has 11 tokens" in caught.value.message
     assert SECRET not in caught.value.message
+
+
+def test_of_a_large_text_one_token_over_the_maximum_is_what_it_has_at_least() -> None:
+    for size, said in (
+        (COUNTED_TO_THE_END_BYTES, "has 11 tokens"),
+        (COUNTED_TO_THE_END_BYTES + 1, "at least 11 tokens"),
+    ):
+        with pytest.raises(ContextLengthExceeded, match=said):
+            exceeding(("a" * size,), {0: 11}, max_input_tokens=10)
+    with pytest.raises(ContextLengthExceeded, match="has 12 tokens"):
+        exceeding(("a" * COUNTED_TO_THE_END_BYTES * 2,), {0: 12}, max_input_tokens=10)
+
+
+CL100K = {"family": "cl100k"}
+
+
+def test_a_text_that_no_count_can_save_is_refused_by_its_size() -> None:
+    longest = 128 * 10
+    check_sizes(want(request("b", "a" * longest), route(tokenizer=CL100K, max_input_tokens=10), "acme"))
+    with pytest.raises(ContextLengthExceeded, match="input 1 has at least 11 tokens") as caught:
+        check_sizes(want(request("b", "a" * (longest + 1)), route(tokenizer=CL100K, max_input_tokens=10), "acme"))
+    assert caught.value.param == "input[1]"
+    for tokenizer in (None, {"family": "byte_bpe"}, {"family": "bert"}):
+        check_sizes(want(request("a" * (longest + 1)), route(tokenizer=tokenizer, max_input_tokens=10), "acme"))
+
+
+def test_texts_that_no_count_can_save_together_are_refused_by_their_sizes() -> None:
+    model = route(tokenizer=CL100K, max_input_tokens=MAX_REQUEST_TOKENS)
+    ids = Tokens((1,) * (MAX_REQUEST_TOKENS - 10))
+    check_sizes(want(request(ids, "a" * 1280), model, "acme"))
+    with pytest.raises(TooManyTokens, match="Requested at least 300001 tokens, max 300000 tokens per request"):
+        check_sizes(want(request(ids, "a" * 1281), model, "acme"))
+    with pytest.raises(TooManyTokens, match="Requested 300001 tokens, max 300000 tokens per request"):
+        check_sizes(want(request(ids, Tokens((1,) * 11)), model, "acme"))
 
 
 def test_token_arrays_are_held_to_the_maximum_without_being_counted() -> None:

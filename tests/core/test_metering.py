@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from embedge.core import route
-from embedge.core.metering import cost_nano_usd, estimated_tokens, may_exceed, split_by_size, token_bound
+from embedge.core.metering import cost_nano_usd, estimated_tokens, fewest_tokens, may_exceed, split_by_size, token_bound
 from infra.local.minilm import weights
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_an_estimate_is_at_least_one_token_and_at_most_the_bound(size: int, boun
     assert 1 <= estimated_tokens(size, bound) <= bound
 
 
-@given(st.integers(0, 10**6), st.sampled_from([None, "byte_bpe", "bert"]), st.integers(1, 10**6))
+@given(st.integers(0, 10**6), st.sampled_from([None, "cl100k", "byte_bpe", "bert"]), st.integers(1, 10**6))
 def test_what_need_not_be_counted_cannot_be_too_long(
     size: int, family: route.TokenizerFamily | None, longest: int
 ) -> None:
@@ -79,6 +79,13 @@ def test_what_need_not_be_counted_cannot_be_too_long(
         assert token_bound(size, tokenizer, NOBODY_LIMITS) <= longest
     elif tokenizer:
         assert token_bound(size, tokenizer, longest) == longest
+
+
+@given(st.integers(0, 10**7), st.sampled_from([None, "cl100k", "byte_bpe", "bert"]))
+def test_the_fewest_tokens_of_a_size_are_no_more_than_the_most(size: int, family: route.TokenizerFamily | None) -> None:
+    tokenizer = family and route.Tokenizer(family, None)
+    assert 0 <= fewest_tokens(size, tokenizer) <= token_bound(size, tokenizer, NOBODY_LIMITS)
+    assert family == "cl100k" or fewest_tokens(size, tokenizer) == 0
 
 
 def test_a_text_of_a_tokenizer_that_is_not_known_may_always_be_too_long() -> None:

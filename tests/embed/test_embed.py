@@ -102,6 +102,7 @@ def test_usage_is_the_same_on_a_hit_as_on_its_miss(batches: list[list[str]], set
         for texts in batches:
             for _ in range(2):
                 assert (await world.ask(texts)).tokens == sum(map(tokens_of, texts))
+                assert world.observation.miscounted_calls == 0
 
     asyncio.run(run())
 

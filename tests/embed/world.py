@@ -166,6 +166,10 @@ class Counter:
             return None
         return {item.key: tokens_of(item.content.content) for item in wanted if isinstance(item.content, Text)}
 
+    async def as_text(self, route: Route, request: EmbeddingRequest) -> EmbeddingRequest:
+        del route
+        return request
+
 
 class NoSecrets:
     """The Secrets port: there is one, and it is not secret."""

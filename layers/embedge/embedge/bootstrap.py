@@ -23,7 +23,7 @@ from embedge.adapters.secrets_aws import ReferencedSecrets
 from embedge.adapters.signing_keys_file import FileSigningKeys
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
-from embedge.adapters.tokenizers_huggingface import HuggingFaceTokenizers
+from embedge.adapters.tokenizers_local import LocalTokenizers
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.api.app import Serving
@@ -74,7 +74,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         rates=GcraRates(state.ledger, clock),
         cache=state.cache,
         ledger=ledger,
-        tokenizers=HuggingFaceTokenizers(telemetry.fault),
+        tokenizers=LocalTokenizers(telemetry.fault),
         upstreams=Upstreams(
             {"https": https, "sagemaker": SageMakerTransport(aws)},
             ReferencedSecrets(settings.secrets or {}, aws, clock),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
-from embedge.core.assembly import Embedded, in_order, saved_nano_usd, stored_form
+from embedge.core.assembly import Embedded, in_order, miscounted_calls, saved_nano_usd, stored_form
 from embedge.core.balance import Settled
 from embedge.core.batching import Plan, plan_calls
 from embedge.core.request import Call, Observation, Principal
@@ -51,7 +51,7 @@ async def embed(call: Call, services: Services) -> Embedded:
     request = call.read()
     call.observation.user = (request.user or "")[:_LONGEST_USER]
     route = choose(await services.routes.current(), principal, request.model)
-    wanted = want(request, route, principal.tenant)
+    wanted = want(await services.tokenizers.as_text(route, request), route, principal.tenant)
     call.observation.model, call.observation.provider = route.space.model, route.targets[0].provider
     call.observation.inputs = len(wanted.inputs)
     check_sizes(wanted)
@@ -148,6 +148,7 @@ async def _keep(errand: _Errand, fetched: Fetched, settled: Settled, counted: Ma
     """
     fresh = stored_form(fetched.delivered, counted)
     errand.call.observation.tokens_billed = sum(part.billed_tokens for part in fetched.delivered)
+    errand.call.observation.miscounted_calls = miscounted_calls(fetched.delivered, counted)
     await errand.services.cache.put_many(fresh, errand.wanted.route.ttl_s)
     if fetched.error is not None:
         raise fetched.error

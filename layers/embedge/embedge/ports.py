@@ -8,7 +8,7 @@ from embedge.core.admission import WantedInput
 from embedge.core.balance import Claim, Settled
 from embedge.core.conditional_update import ConditionalUpdate, Outcome
 from embedge.core.gcra import RateState
-from embedge.core.request import Observation, Principal
+from embedge.core.request import EmbeddingRequest, Observation, Principal
 from embedge.core.route import Route, Target
 from embedge.core.vector_codec import StoredVector
 
@@ -126,10 +126,20 @@ class Ledger(Protocol):
 
 
 class Tokenizers(Protocol):
-    """Exact token counts."""
+    """Exact token counts, and the text behind token ids."""
 
     async def count(self, route: Route, wanted: Sequence[WantedInput]) -> Mapping[bytes, int] | None:
-        """Return the tokens of each input by its key; None where this process cannot count for this route."""
+        """Return the tokens of each input by its key; None where this process cannot count for this route.
+
+        Of a text of over 64 KB, counting may stop at one token over the model's maximum.
+        """
+        ...
+
+    async def as_text(self, route: Route, request: EmbeddingRequest) -> EmbeddingRequest:
+        """Return the request with its token ids decoded to text, where the route says so; else the request itself.
+
+        Raises: InvalidValue, TooManyTokens, RequestTooLarge; ServiceUnavailable where this process cannot decode.
+        """
         ...
 
 

@@ -40,6 +40,8 @@ class PowertoolsTelemetry:
     def record(self, observation: Observation, status: int, latency_ms: float, request_id: str) -> None:
         """Write one log line and one EMF blob."""
         faults, self._faults = self._faults, Counter()
+        if observation.miscounted_calls:
+            faults["token_count_differs"] += observation.miscounted_calls
         properties = _properties(observation, status, request_id)
         numbers = _numbers(observation, status, latency_ms)
         level = self._logger.error if status >= _SERVER_ERROR else self._logger.info

@@ -1,58 +1,50 @@
-"""How many tokens exactly? Counted by the model's own `tokenizer.json`, where the route names one."""
+"""How many tokens does a model count that brings its own `tokenizer.json`? Hugging Face's library, and that file."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.core.admission import WantedInput
-from embedge.core.request import Text, Tokens
-from embedge.core.route import Route
+from embedge.core.metering import COUNTED_TO_THE_END_BYTES
+from embedge.core.route import Tokenizer
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-# Below this many bytes, counting takes less time than handing it to a thread.
-_WORTH_A_THREAD_BYTES = 4096
-
-
-class HuggingFaceTokenizers:
-    """The Tokenizers port. A tokenizer is loaded when it is first needed; one that cannot be had counts nothing."""
-
-    def __init__(self, on_fault: Callable[[str], None]) -> None:
-        """Take whom to tell of a tokenizer that cannot be had."""
-        self._on_fault = on_fault
-
-    async def count(self, route: Route, wanted: Sequence[WantedInput]) -> Mapping[bytes, int] | None:
-        """Return the tokens of each input; None where the route names no tokenizer file, or it is not here."""
-        if not wanted:
-            return {}
-        if route.tokenizer is None or route.tokenizer.file is None:
-            return None
-        tokenizer = _load(route.tokenizer.file)
-        if tokenizer is None:
-            self._on_fault("tokenizer_missing")
-            return None
-        if sum(item.size_bytes for item in wanted) < _WORTH_A_THREAD_BYTES:
-            return _count(tokenizer, wanted)
-        return await asyncio.to_thread(_count, tokenizer, wanted)
+# A token takes 440 bytes of memory while it is counted, so a long text is first counted by pieces.
+_PIECE_CHARACTERS = COUNTED_TO_THE_END_BYTES
+# What the cuts can add to a piece's count: at each end the part of a word, of which WordPiece makes at most 100 tokens
+# (of a longer word it makes one), or of a special token's text; and [CLS] and [SEP].
+_ADDED_BY_CUTS = 256
 
 
-@cache
-def _load(file: str) -> "Tokenizer | None":
-    try:
-        from tokenizers import Tokenizer  # noqa: PLC0415 (8 MB that a process without such a route never loads)
+class FileTokenizer:
+    """A tokenizer from a file. It lets go of the GIL while it counts."""
 
-        tokenizer = Tokenizer.from_str(Path(file).read_text(encoding="utf-8"))
-    except Exception:  # noqa: BLE001 (of a file that is no tokenizer, the library says so by a plain Exception)
-        return None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+    def __init__(self, tokenizer: "HuggingFaceTokenizer", *, words_are_bounded: bool) -> None:
+        """Take the tokenizer, and whether a word of any length has few tokens, as WordPiece's do."""
+        self._tokenizer = tokenizer
+        self._words_are_bounded = words_are_bounded
+
+    def count(self, text: str, maximum: int) -> int:
+        """Return the tokens of a text; of a long one with more than `maximum`, `maximum + 1`."""
+        if self._words_are_bounded and len(text) > _PIECE_CHARACTERS:
+            least = 0
+            for start in range(0, len(text), _PIECE_CHARACTERS):
+                least += max(0, self._tokens(text[start : start + _PIECE_CHARACTERS]) - _ADDED_BY_CUTS)
+                if least > maximum:
+                    return maximum + 1
+        return self._tokens(text)
+
+    def _tokens(self, text: str) -> int:
+        # The plain `encode` keeps where each token stood, which takes longer than all the rest.
+        return len(self._tokenizer.encode_batch_fast([text])[0])
 
 
-def _count(tokenizer: "Tokenizer", wanted: Sequence[WantedInput]) -> Mapping[bytes, int]:
-    texts = [item.content.content for item in wanted if isinstance(item.content, Text)]
-    lengths = iter([len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts)])
-    return {item.key: len(item.content.ids) if isinstance(item.content, Tokens) else next(lengths) for item in wanted}
+def load(tokenizer: Tokenizer) -> FileTokenizer:
+    """Read a route's file. Raises: anything, the library's plain Exception among it, where it is no tokenizer."""
+    from tokenizers import Tokenizer as HuggingFaceTokenizer  # noqa: PLC0415 (8 MB that most processes never load)
+
+    assert tokenizer.file is not None
+    read = HuggingFaceTokenizer.from_str(Path(tokenizer.file).read_text(encoding="utf-8"))
+    read.no_truncation()
+    read.no_padding()
+    return FileTokenizer(read, words_are_bounded=tokenizer.family == "bert")

@@ -1,10 +1,10 @@
 """Can this request be served by this route, and what does it come to?"""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedge.core.cache_key import Keyring
-from embedge.core.metering import may_exceed, token_bound
+from embedge.core.metering import COUNTED_TO_THE_END_BYTES, fewest_tokens, may_exceed, token_bound
 from embedge.core.request import MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Tokens
 from embedge.core.route import Route
 from embedge.errors import (
@@ -75,7 +75,11 @@ def want(request: EmbeddingRequest, route: Route, tenant: str) -> Wanted:
 
 
 def check_sizes(wanted: Wanted) -> None:
-    """Refuse an input that no call to the route's targets can carry. Raises: InvalidValue for the first."""
+    """Refuse what its size alone shows to be too much: nothing is tokenised for that.
+
+    Raises: ContextLengthExceeded, TooManyTokens; InvalidValue for the first input that no call to a target can carry.
+    """
+    _check_tokens(wanted, [_at_least(item, wanted.route) for item in wanted.inputs])
     largest = min(target.limits.body_bytes for target in wanted.route.targets)
     for item in wanted.inputs:
         if item.size_bytes > largest:
@@ -87,31 +91,60 @@ def check_sizes(wanted: Wanted) -> None:
 
 
 def check_lengths(wanted: Wanted, counted: Mapping[bytes, int]) -> None:
-    """Hold the request to its limits, by the exact counts of those inputs that were worth counting.
+    """Hold the request to its limits, by the counts of those inputs that were worth counting.
 
     Raises: ContextLengthExceeded for the first input that is too long; TooManyTokens.
     """
     maximum = wanted.route.max_input_tokens
-    for item in wanted.inputs:
-        tokens = _tokens(item, counted)
-        if tokens > maximum:
+    _check_tokens(wanted, [_as_counted(item, counted, maximum) for item in wanted.inputs])
+
+
+def too_many_tokens(total: str) -> TooManyTokens:
+    """Say that the inputs together are over the limit."""
+    return TooManyTokens(
+        f"Requested {total} tokens, max {MAX_REQUEST_TOKENS} tokens per request. "
+        "Please send fewer inputs in one request.",
+        param="input",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a number of tokens. Nothing is held against a text of which it is zero."""
+
+    tokens: int
+    exact: bool
+
+    def said(self) -> str:
+        """Return it in words."""
+        return str(self.tokens) if self.exact else f"at least {self.tokens}"
+
+
+def _at_least(item: WantedInput, route: Route) -> _Known:
+    if isinstance(item.content, Tokens):
+        return _Known(len(item.content.ids), exact=True)
+    return _Known(fewest_tokens(item.size_bytes, route.tokenizer), exact=False)
+
+
+def _as_counted(item: WantedInput, counted: Mapping[bytes, int], maximum: int) -> _Known:
+    if isinstance(item.content, Tokens):
+        return _Known(len(item.content.ids), exact=True)
+    tokens = counted.get(item.key, 0)
+    return _Known(tokens, exact=tokens != maximum + 1 or item.size_bytes <= COUNTED_TO_THE_END_BYTES)
+
+
+def _check_tokens(wanted: Wanted, known: Sequence[_Known]) -> None:
+    maximum = wanted.route.max_input_tokens
+    for item, one in zip(wanted.inputs, known, strict=True):
+        if one.tokens > maximum:
             raise ContextLengthExceeded(
-                f"This model's maximum context length is {maximum} tokens, but input {item.index} has {tokens} "
+                f"This model's maximum context length is {maximum} tokens, but input {item.index} has {one.said()} "
                 "tokens. Please shorten it or split it into several inputs.",
                 param=f"input[{item.index}]",
             )
-    total = sum(_tokens(item, counted) for item in wanted.inputs)
-    if total > MAX_REQUEST_TOKENS:
-        raise TooManyTokens(
-            f"Requested {total} tokens, max {MAX_REQUEST_TOKENS} tokens per request. "
-            "Please send fewer inputs in one request.",
-            param="input",
-        )
-
-
-def _tokens(item: WantedInput, counted: Mapping[bytes, int]) -> int:
-    """Return what is known of an input's tokens; nothing is held against a text that nobody counted."""
-    return len(item.content.ids) if isinstance(item.content, Tokens) else counted.get(item.key, 0)
+    total = _Known(sum(one.tokens for one in known), all(one.exact for one in known))
+    if total.tokens > MAX_REQUEST_TOKENS:
+        raise too_many_tokens(total.said())
 
 
 def check_answer_size(wanted: Wanted, largest_answer_bytes: int | None) -> None:
@@ -135,7 +168,7 @@ def check_answer_size(wanted: Wanted, largest_answer_bytes: int | None) -> None:
 
 def _wanted(index: int, content: Input, route: Route, keyring: Keyring) -> WantedInput:
     if isinstance(content, Tokens):
-        if route.token_inputs == "refused":
+        if route.token_inputs != "native":  # of those that can be decoded, all have been
             raise InvalidValue(
                 f"The model {route.alias} takes text, not token ids. Send strings instead "
                 "(LangChain: check_embedding_ctx_length=False).",

@@ -59,6 +59,18 @@ def stored_form(delivered: Iterable[Delivered], counted: Mapping[bytes, int] | N
     return entries
 
 
+def miscounted_calls(delivered: Iterable[Delivered], counted: Mapping[bytes, int] | None) -> int:
+    """Return how many calls the provider counted otherwise than we did.
+
+    What it says is billed; entries keep our counts, which do not depend on what travelled together, so a hit has the
+    tokens of its miss. But a difference means that the route names another tokenizer than the model's.
+    """
+    if counted is None:
+        return 0
+    reported = [part for part in delivered if part.reported_tokens is not None]
+    return sum(part.reported_tokens != sum(_tokens_of(part.call, None, counted)[0]) for part in reported)
+
+
 def in_order(wanted: Wanted, vectors: Mapping[bytes, StoredVector]) -> tuple[StoredVector, ...]:
     """Return one vector for each input, in order, duplicates included. Raises: KeyError where one is missing."""
     return tuple(vectors[item.key] for item in wanted.inputs)

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from embedge.core.route import Tokenizer
+from embedge.core.route import Tokenizer, TokenizerFamily
 
 BYTES_PER_TOKEN_ESTIMATE = 4
+# A text of up to this size is counted to its end; of a larger one, counting may stop at one token over the maximum.
+COUNTED_TO_THE_END_BYTES = 65_536
 
 # Tokens that a family adds to every text ([CLS] and [SEP]).
-_SPECIAL_TOKENS = {"byte_bpe": 0, "bert": 2}
+_SPECIAL_TOKENS: dict[TokenizerFamily, int] = {"cl100k": 0, "byte_bpe": 0, "bert": 2}
+# The most bytes that one token stands for: cl100k's longest is 128 spaces. BERT drops white space and has one token for
+# any word that is too long, so there a few tokens may be a text of any size.
+_LONGEST_TOKEN_BYTES: dict[TokenizerFamily, int] = {"cl100k": 128}
 
 
 def cost_nano_usd(tokens: int, price_nano_usd_per_million_tokens: int) -> int:
@@ -31,6 +36,12 @@ def token_bound(size_bytes: int, tokenizer: Tokenizer | None, max_input_tokens: 
 def may_exceed(size_bytes: int, tokenizer: Tokenizer | None, max_input_tokens: int) -> bool:
     """Tell whether a text of `size_bytes` could be too long: only then is it worth counting."""
     return tokenizer is None or size_bytes + _SPECIAL_TOKENS[tokenizer.family] > max_input_tokens
+
+
+def fewest_tokens(size_bytes: int, tokenizer: Tokenizer | None) -> int:
+    """Return a number of tokens that no text of `size_bytes` has fewer of; 0 where the family promises nothing."""
+    longest = _LONGEST_TOKEN_BYTES.get(tokenizer.family) if tokenizer else None
+    return 0 if longest is None else -(-size_bytes // longest)
 
 
 def estimated_tokens(size_bytes: int, bound: int) -> int:

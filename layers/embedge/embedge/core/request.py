@@ -95,6 +95,7 @@ class Observation:
     duplicates: int = 0
     tokens_served: int = 0
     tokens_billed: int = 0
+    miscounted_calls: int = 0
     cost_nano_usd: int = 0
     saved_nano_usd: int = 0
     rates: tuple[RateState, ...] = ()

@@ -5,8 +5,9 @@ from typing import Literal, TypeAlias
 
 ProviderName: TypeAlias = Literal["openai", "tei"]
 TransportName: TypeAlias = Literal["https", "sagemaker"]
-TokenizerFamily: TypeAlias = Literal["byte_bpe", "bert"]
-TokenInputs: TypeAlias = Literal["native", "refused"]
+TokenizerFamily: TypeAlias = Literal["cl100k", "byte_bpe", "bert"]
+# Token ids go to the model as they are, or are refused, or are cl100k's and are decoded to their text first.
+TokenInputs: TypeAlias = Literal["native", "refused", "cl100k"]
 
 MAX_DIMENSIONS = 65_535
 
@@ -56,7 +57,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """How a model counts: its family gives an upper bound for any text, its file (where there is one) exact counts."""
+    """How a model counts: its family bounds any text, and cl100k counts exactly, as any other does by its `file`."""
 
     family: TokenizerFamily
     file: str | None

@@ -3,7 +3,7 @@
 ```json
 {"alias": "text-embedding-3-small",
  "space": {"model": "text-embedding-3-small", "revision": "2024-01-25", "dimensions": 1536},
- "max_input_tokens": 8192, "tokenizer": {"family": "byte_bpe"}, "reducible": true, "token_inputs": "native",
+ "max_input_tokens": 8192, "tokenizer": {"family": "cl100k"}, "reducible": true, "token_inputs": "native",
  "targets": [{"id": "openai", "provider": "openai", "transport": "https",
               "endpoint": "https://api.openai.com/v1", "secret": "secretsmanager:embedge/openai",
               "price_usd_per_million_tokens": "0.02"}]}
@@ -49,6 +49,12 @@ class _Space(_Document):
 class _Tokenizer(_Document):
     family: TokenizerFamily
     file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_vocabulary(self) -> "_Tokenizer":
+        if self.family == "cl100k" and self.file is not None:
+            raise ValueError("tokenizer: cl100k is one vocabulary, and it takes no file")
+        return self
 
 
 class _Limits(_Document):
