@@ -74,6 +74,13 @@ async def test_texts_and_ids_are_counted_each_under_its_key(route: Route) -> Non
     assert in_order(counts) == [3, 3 + special, 1, 1 + special, 3 + special]
 
 
+async def test_after_an_input_that_is_too_long_nothing_is_counted() -> None:
+    counts = await LocalTokenizers(pytest.fail).count(
+        replace(OPENAI, max_input_tokens=2), wanted(["a", "b c d", "e " * 9])
+    )
+    assert in_order(counts) == [1, 3, 18]  # the last is a bound: its bytes
+
+
 async def test_nothing_to_count_is_counted_whatever_the_route() -> None:
     assert await LocalTokenizers(pytest.fail).count(replace(MINILM, tokenizer=None), []) == {}
 

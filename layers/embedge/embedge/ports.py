@@ -131,7 +131,8 @@ class Tokenizers(Protocol):
     async def count(self, route: Route, wanted: Sequence[WantedInput]) -> Mapping[bytes, int] | None:
         """Return the tokens of each input by its key; None where this process cannot count for this route.
 
-        Of a text of over 64 KB, counting may stop at one token over the model's maximum.
+        Counting may stop at the first that is over the model's maximum: those after it are given by their bounds, and
+        a text of over 64 KB has itself at least the one token over the maximum that it is given.
         """
         ...
 

@@ -120,13 +120,21 @@ class _Once(Generic[_Loaded]):
 
 
 def _count(counter: Counter, wanted: Sequence[WantedInput], maximum: int) -> Mapping[bytes, int] | None:
-    """Count one input after the other; None where the library fails. That must stay one request's fault."""
+    """Count one input after the other; None where the library fails, which must stay one request's fault.
+
+    One that is too long is the request's end, so what comes after it is left at its bound.
+    """
+    counts = {item.key: item.token_bound for item in wanted}
     try:
-        return {item.key: _length(counter, item, maximum) for item in wanted}
+        for item in wanted:
+            counts[item.key] = _length(counter, item, maximum)
+            if counts[item.key] > maximum:
+                break
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001 (a panic in Rust is no Exception: https://pyo3.rs/main/doc/pyo3/panic/)
         return None
+    return counts
 
 
 def _length(counter: Counter, item: WantedInput, maximum: int) -> int:
