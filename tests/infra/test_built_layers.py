@@ -50,6 +50,15 @@ for service, operation, arguments in [
     aiobotocore.session.get_session().create_client(service)
 """
 
+# The ranks are data beside the packages, and the packages that tiktoken declares for fetching them are not shipped.
+_COUNT = """
+import sys
+sys.path[:0] = sys.argv[1:]
+from embedge.adapters.tokenizers_tiktoken import shipped
+assert shipped().count("hello world", 8192) == 2
+assert not {"regex", "requests"} & sys.modules.keys()
+"""
+
 
 def test_every_module_is_shipped_with_its_bytecode(built: Path) -> None:
     sources = [source for folder in FOLDERS for source in (built / folder).rglob("*.py")]
@@ -81,6 +90,10 @@ def test_the_function_finds_all_that_it_imports_in_its_layers(built: Path) -> No
 
 def test_boto_still_makes_the_clients_that_the_functions_use(built: Path) -> None:
     _python(_SIGN, *_paths(built))
+
+
+def test_tokens_are_counted_exactly_with_what_is_shipped(built: Path) -> None:
+    _python(_COUNT, *_paths(built))
 
 
 def test_the_layers_leave_room_in_what_lambda_takes(built: Path) -> None:
