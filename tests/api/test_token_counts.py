@@ -73,9 +73,9 @@ async def test_an_input_at_the_maximum_is_taken_and_one_token_more_is_refused_wi
 
 
 async def test_what_is_far_too_long_is_refused_without_being_tokenised() -> None:
-    error = error_of(await caller().ask(" " * (128 * 8192 + 1)))
+    error = error_of(await caller().ask(" " * (128 * 8192 * 2)))
     assert error["code"] == "context_length_exceeded"
-    assert "input 0 has at least 8193 tokens" in error["message"]
+    assert "input 0 has at least 16384 tokens" in error["message"]
 
 
 async def test_a_request_at_300_000_tokens_is_taken_and_one_token_more_is_refused() -> None:
