@@ -3,7 +3,7 @@
 SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
-.PHONY: run token bench-corpus bench-hostile bench-limits check test lock
+.PHONY: run token bench-corpus bench-hostile bench-limits bench-tokenizing check test lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 	@$(SETUP) run && exec $(PYTHON) -m infra.local
@@ -14,6 +14,8 @@ token: # a bearer token for what `make run` started
 bench-corpus: # real passages, twice, through openai-python and what `make run` started; ARGS="--inputs 500"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.corpus $(ARGS)
 
+bench-tokenizing: # how long the worst texts take to count, by their size
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.tokenizing
 bench-hostile: # bodies that are refused: how long each kind takes, and whether that grows with its size alone
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.hostile
 

@@ -131,7 +131,7 @@ class Tokenizers(Protocol):
     async def count(self, route: Route, wanted: Sequence[WantedInput]) -> Mapping[bytes, int] | None:
         """Return the tokens of each input by its key; None where this process cannot count for this route.
 
-        Counting may stop at the first input that is over the model's maximum: what comes after it is given by its bound.
+        Counting may stop at the first input over the model's maximum: what comes after it is given by its bound.
         A text of over 64 KB that is over the maximum may be given as one token over it, whatever it has.
         """
         ...
