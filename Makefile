@@ -16,6 +16,7 @@ bench-corpus: # real passages, twice, through openai-python and what `make run` 
 
 bench-tokenizing: # how long the worst texts take to count, by their size
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.tokenizing
+
 bench-hostile: # bodies that are refused: how long each kind takes, and whether that grows with its size alone
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.hostile
 
