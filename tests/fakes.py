@@ -6,12 +6,14 @@ own code is ever patched.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from embedge.core.conditional_update import Applied, ConditionalUpdate, Item, Outcome, Refused, evaluate
 from embedge.core.vector_codec import StoredVector, decode
 from embedge.errors import ServiceUnavailable
+from embedge.ports import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +30,27 @@ class FakeClock:
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
+
+
+class FakeAnswers:
+    """The AnswerStore port: what was `kept`, of which tenant, by its URL.
+
+    While it is `down` nothing can be kept, and where it `hangs` nobody ever hears whether it was.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[str, bytes]] = {}
+        self.down = False
+        self.hangs = False
+
+    async def keep(self, tenant: str, body: bytes) -> str:
+        if self.hangs:
+            await asyncio.sleep(3600)
+        if self.down:
+            raise NotKept
+        url = f"https://answers.test/{len(self.kept)}?signature=s3cr3t"
+        self.kept[url] = tenant, body
+        return url
 
 
 class FakeControlTable:

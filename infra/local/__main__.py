@@ -13,13 +13,13 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
 from pathlib import Path
 from typing import TextIO
 
 import uvicorn
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from embedge.api.app import create_app
@@ -28,9 +28,11 @@ from embedge.cli import apply_routes, init_keys, mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.errors import EmbedgeError
 from embedge.settings import SageMakerStandIn, Settings, SettingsError, cors_origins
+from infra.local.answers import kept_answers
 from infra.local.http_errors import JsonErrorsProtocol
-from infra.local.listening import BACKLOG, listen
+from infra.local.listening import BACKLOG, Address, listen
 from infra.local.minilm import weights
+from infra.local.reached import NamedAsReached
 from infra.local.routes import embedded_model, openai_models
 
 _LONGEST_REQUEST_S = 120.0
@@ -40,19 +42,6 @@ _LOG = "embedge.log"
 _LARGEST_LOG_BYTES = 20_000_000
 _LONGEST_PAUSE_S = 10
 _MOST_FILES = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the router listens."""
-
-    host: str
-    port: int
-
-    def url(self) -> str:
-        """Return the base URL for clients on this machine."""
-        host = "127.0.0.1" if self.host in {"", "0.0.0.0", "::"} else self.host  # noqa: S104 (only compared)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/v1"
 
 
 class _Server(uvicorn.Server):
@@ -66,9 +55,10 @@ class _Server(uvicorn.Server):
         print(self.banner, flush=True)  # noqa: T201 (what `make run` is for)
 
 
-async def run(address: Address, folder: Path) -> None:
+async def run(address: Address, answers_port: int, folder: Path) -> None:
     """Serve until interrupted."""
-    listener = _listen(address)
+    listener = _listen(address, "PORT=8788")
+    answers_listener = _listen(Address(address.host, answers_port), "ANSWERS_PORT=8789")
     openai = os.environ.get("OPENAI_API_KEY")
     async with AsyncExitStack() as stack:
         model = _Model()
@@ -77,7 +67,7 @@ async def run(address: Address, folder: Path) -> None:
         import_module("aiobotocore.session")
         settings = Settings(
             state=folder,
-            largest_answer_bytes=None,
+            answers=await stack.enter_async_context(kept_answers(folder, answers_listener, address.named())),
             longest_request_s=_LONGEST_REQUEST_S,
             secrets={"OPENAI_API_KEY": openai} if openai else {},
             cors_origins=cors_origins(os.environ),
@@ -87,7 +77,8 @@ async def run(address: Address, folder: Path) -> None:
         await operation.close()
         log = stack.enter_context(_log(folder / _LOG))
         stand_in = SageMakerStandIn(f"http://127.0.0.1:{await model.ready()}")
-        server = _Server(_uvicorn(settings.with_sagemaker(stand_in), log))
+        app = create_app(serve(settings.with_sagemaker(stand_in), log))
+        server = _Server(_uvicorn(NamedAsReached(app) if address.is_everywhere() else app))
         server.banner = _banner(address, token, folder, offer_openai=bool(openai))
         keeping = asyncio.create_task(model.keep())
         await server.serve(sockets=[listener])
@@ -102,11 +93,11 @@ def _log(path: Path) -> TextIO:
     return path.open("a", encoding="utf-8")
 
 
-def _uvicorn(settings: Settings, log: TextIO) -> uvicorn.Config:
+def _uvicorn(app: ASGIApp) -> uvicorn.Config:
     # h11, because httptools loses the body of a POST that offers `Upgrade: h2c`, as every Java HttpClient does; and
     # a keep-alive above the 5 s that openai-python keeps idle connections for.
     return uvicorn.Config(
-        create_app(serve(settings, log)),
+        app,
         http=JsonErrorsProtocol,
         ws="none",
         log_level="error",  # its warnings advise packages that would break what this relies on
@@ -135,13 +126,13 @@ async def _withdraw(operation: Operation, documents: list[str]) -> None:
             await operation.control.delete("ROUTES", alias)
 
 
-def _listen(address: Address) -> socket.socket:
+def _listen(address: Address, another: str) -> socket.socket:
     """Take the port before anything else is started, so that a second `make run` ends with one clear line."""
     try:
         return listen(address.host, address.port)
     except OSError as error:
         raise SystemExit(
-            f"embedge: {address.host}:{address.port} cannot be had ({error.strerror}). Another one: PORT=8788 make run"
+            f"embedge: {address.host}:{address.port} cannot be had ({error.strerror}). Another one: {another} make run"
         ) from error
 
 
@@ -197,16 +188,17 @@ def _say(what: str) -> None:
 
 
 def _banner(address: Address, token: str, folder: Path, *, offer_openai: bool) -> str:
+    base = f"http://{address.named()}:{address.port}/v1"
     openai = "and, with your OPENAI_API_KEY, text-embedding-3-small and -large" if offer_openai else ""
     return f"""
 Embedge is running, all on this machine. Models: all-MiniLM-L6-v2 (alias local/minilm) {openai}
 
-  Base URL  {address.url()}
+  Base URL  {base}
   Token     {token}
 
 curl:
 
-curl {address.url()}/embeddings \\
+curl {base}/embeddings \\
   -H "Authorization: Bearer {token}" \\
   -H "Content-Type: application/json" \\
   -d '{{"model": "local/minilm", "input": ["the same text", "is never", "paid for twice", "the same text"]}}'
@@ -214,7 +206,7 @@ curl {address.url()}/embeddings \\
 Python (pip install openai):
 
 from openai import OpenAI
-client = OpenAI(base_url="{address.url()}", api_key="{token}")
+client = OpenAI(base_url="{base}", api_key="{token}")
 answer = client.embeddings.create(model="local/minilm", input=["hello", "world"])
 print(len(answer.data), "vectors of", len(answer.data[0].embedding), "numbers,", answer.usage.total_tokens, "tokens")
 
@@ -224,20 +216,25 @@ State and keys are in {folder}/, the log is {folder / _LOG}. `make token` prints
 
 def main() -> None:
     """Read the environment and serve."""
-    port = os.environ.get("PORT") or "8787"
-    if not port.isdecimal() or not 0 < int(port) < 65_536:  # noqa: PLR2004 (TCP's range)
-        raise SystemExit("embedge: PORT must be a number from 1 to 65535.")
-    address = Address(os.environ.get("HOST") or "127.0.0.1", int(port))
+    address = Address(os.environ.get("HOST") or "127.0.0.1", _port("PORT", 8787))
+    answers_port = _port("ANSWERS_PORT", 0)
     folder = Path(os.environ.get("EMBEDGE_STATE") or ".embedge")
     os.umask(0o077)  # what is kept here is its owner's alone
     _allow_many_connections()
     try:
         with suppress(KeyboardInterrupt):
-            asyncio.run(run(address, folder))
+            asyncio.run(run(address, answers_port, folder))
     except SettingsError as error:
         raise SystemExit(f"embedge: {error}") from error
     except (EmbedgeError, OSError, sqlite3.Error) as error:
         raise SystemExit(f"embedge: what {folder}/ holds cannot be used: {error}") from error
+
+
+def _port(name: str, default: int) -> int:
+    port = os.environ.get(name) or str(default)
+    if not port.isdecimal() or int(port) > 65_535 or (int(port) == 0 and default):  # noqa: PLR2004 (TCP's range)
+        raise SystemExit(f"embedge: {name} must be a number from 1 to 65535.")
+    return int(port)
 
 
 def _allow_many_connections() -> None:

@@ -11,11 +11,15 @@ import httpx
 from embedge.adapters.authenticator_jwt import JwtAuthenticator
 from embedge.adapters.keys_control import KeySet
 from embedge.api.app import Serving, create_app
+from embedge.api.carriage import Carriage
 from embedge.cli.signing import KeyPair, new_key_pair, sign
 from embedge.core.identity import ISSUED_SCOPES, Grant
 from tests.embed.world import MODEL, Setup, World
+from tests.fakes import FakeAnswers
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from embedge.core.request import Observation
 
 KEYS: KeyPair = new_key_pair("test-key")
@@ -46,7 +50,11 @@ class Caller:
         limits = self.world.setup.limits
         authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", limits)
         services = replace(self.world.services, **{"authenticator": authenticator, **ports})
-        self.serving = Serving(services, self.records, clock, 30.0, self.world.ledger.close, cors_origins)
+        self.answers = FakeAnswers()
+        carriage = Carriage(self.world.setup.largest_bytes, self.answers)
+        self.serving = Serving(
+            services, self.records, clock, 30.0, carriage, self.world.ledger.close, cors_origins
+        )
         self.app = create_app(self.serving)
 
     def token(self, **changes: Any) -> str:
@@ -54,6 +62,10 @@ class Caller:
         now_s = int(self.world.clock.now_s())
         grant = Grant("embedge", "embedge", "acme", ISSUED_SCOPES, ("*",), now_s, now_s + 3600, "id")
         return sign(replace(grant, **changes), KEYS.kid, KEYS.pem)
+
+    def app_with(self, **changes: Any) -> FastAPI:
+        """Return the API as it is, but for these changes to what it stands on."""
+        return create_app(replace(self.serving, **changes))
 
     async def send(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Send a request as it is."""

@@ -10,7 +10,7 @@ import pytest
 
 from embedge.api.account_headers import duration
 from tests.api.client import Caller, error_of
-from tests.embed.world import DIMENSIONS, MODEL, PRICE, Setup, tokens_of, vector_of
+from tests.embed.world import DIMENSIONS, MODEL, PRICE, tokens_of, vector_of
 
 
 def floats(embedding: object) -> np.ndarray[Any, np.dtype[np.float32]]:
@@ -97,9 +97,3 @@ async def test_health_fails_while_nothing_can_be_served() -> None:
     assert (response.status_code, error_of(response)["code"]) == (503, "service_unavailable")
 
 
-async def test_an_answer_that_may_not_fit_is_refused_before_money_is_spent() -> None:
-    caller = Caller(Setup())
-    object.__setattr__(caller.serving.services, "largest_answer_bytes", 1000)
-    response = await caller.ask([str(number) for number in range(20)])
-    assert (response.status_code, error_of(response)["code"]) == (413, "request_too_large")
-    assert caller.world.server.asked == []

@@ -19,6 +19,7 @@ import pybase64
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
+from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.metering import cost_nano_usd
 from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal, Text
 from embedge.embed import Services, embed
@@ -190,6 +191,7 @@ class Setup:
     body_bytes: int = 4_000_000
     limits: Limits = LIMITS
     shared: bool = False
+    largest_bytes: int = 5_900_000
 
 
 class World:
@@ -212,7 +214,7 @@ class World:
             ledger=self.ledger,
             tokenizers=Counter(able=self.setup.counts),
             upstreams=Upstreams({"https": self.server}, NoSecrets(), lambda: 0.0),
-            largest_answer_bytes=None,
+            largest_answer_bytes=LARGEST_KEPT_BYTES,
         )
         self.observation = Observation()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from embedge.adapters.answers_folder import FolderAnswers
 from embedge.adapters.authenticator_jwt import JwtAuthenticator
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
@@ -27,10 +28,11 @@ from embedge.adapters.tokenizers_local import LocalTokenizers
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.api.app import Serving
+from embedge.api.carriage import Carriage
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
-from embedge.ports import Cache, Clock, ControlTable, LedgerTable, SigningKeys
-from embedge.settings import Settings, Tables
+from embedge.ports import AnswerStore, Cache, Clock, ControlTable, LedgerTable, SigningKeys
+from embedge.settings import AnswersFolder, Settings, Tables
 from embedge.upstreams import Upstreams
 
 # A cache that is slower than this is worse than none; what could not be written then is written by the next miss.
@@ -59,6 +61,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
     state = _state(settings.state, aws, clock, telemetry.fault)
     ledger = PurseLedger(state.ledger, clock)
+    answers = _answers(settings, clock)
 
     async def close() -> None:
         await ledger.close()
@@ -80,9 +83,10 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
             ReferencedSecrets(settings.secrets or {}, aws, clock),
             random.random,
         ),
-        largest_answer_bytes=settings.largest_answer_bytes,
+        largest_answer_bytes=settings.largest_kept_bytes if answers else settings.largest_answer_bytes,
     )
-    return Serving(services, telemetry, clock, settings.longest_request_s, close, settings.cors_origins)
+    carriage = Carriage(settings.largest_answer_bytes, answers)
+    return Serving(services, telemetry, clock, settings.longest_request_s, carriage, close, settings.cors_origins)
 
 
 def operate_folder(folder: Path, settings: Settings) -> Operation:
@@ -110,6 +114,14 @@ async def operate_stack(stack: str) -> Operation:
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
     return Operation(control, SsmSigningKeys(stack), SystemClock(), issuer, audience, aws.close)
+
+
+def _answers(settings: Settings, clock: Clock) -> AnswerStore | None:
+    match settings.answers:
+        case AnswersFolder(path, url, key):
+            return FolderAnswers(path, url, key, clock)
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _LONGEST_USER = 128
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the way needs from outside. `largest_answer_bytes`: what can be carried back, None where anything can."""
+    """What the way needs from outside. `largest_answer_bytes`: what can be given back, by whatever way."""
 
     authenticator: Authenticator
     routes: Routes
@@ -36,7 +36,7 @@ class Services:
     ledger: Ledger
     tokenizers: Tokenizers
     upstreams: Upstreams
-    largest_answer_bytes: int | None
+    largest_answer_bytes: int
 
 
 async def embed(call: Call, services: Services) -> Embedded:

@@ -6,7 +6,8 @@ EmbedgeError
 ├── InvalidRequest ──────── InvalidJson, ParameterMissing, InvalidType, InvalidValue, EmptyArray, ArrayTooLong,
 │                           UnknownParameter, UnsupportedParameter, ContextLengthExceeded, TooManyTokens,
 │                           ModelNotEmbedding, RefusedByProvider
-├── NotServed ───────────── ModelNotFound, UnknownUrl, MethodNotAllowed, RequestTooLarge, UnsupportedMediaType
+├── NotServed ───────────── AnswerElsewhere, ModelNotFound, UnknownUrl, MethodNotAllowed, RequestTooLarge,
+│                           UnsupportedMediaType
 ├── LimitReached ────────── RateLimited (RequestRateLimited, TokenRateLimited), BudgetSpent, TenantBlocked
 ├── UpstreamError ───────── UpstreamRejected, UpstreamInvalidResponse, UpstreamUnavailable, UpstreamTimeout,
 │                           EmbeddingsNotAvailable
@@ -112,6 +113,10 @@ class RefusedByProvider(InvalidRequest):
 
 class NotServed(EmbedgeError):
     """What was asked for is not here, or not in this form."""
+
+
+class AnswerElsewhere(NotServed):
+    """The answer is too large to be sent from here, and waits where the client can fetch it."""
 
 
 class ModelNotFound(NotServed):

@@ -194,6 +194,18 @@ class Secrets(Protocol):
         ...
 
 
+class NotKept(Exception):
+    """The answer could not be kept."""
+
+
+class AnswerStore(Protocol):
+    """Answers that are too large to be sent back, for as long as it takes to fetch them."""
+
+    async def keep(self, tenant: str, body: bytes) -> str:
+        """Keep JSON and return a URL at which whoever has it can GET it for two minutes. Raises: NotKept."""
+        ...
+
+
 class Telemetry(Protocol):
     """What operators see."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.request import NO_LIMIT, Limits
 
 _NANO = 10**9
@@ -13,6 +14,8 @@ _MOST_USD = NO_LIMIT // _NANO
 _MOST_DIGITS = 15
 # As a browser writes it: no path, and its host in small letters.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#*,\sA-Z]+")
+# An answer that is kept takes some four times its size: the vectors, their parts as text, and these joined.
+_MEMORY_FOR_EACH_KEPT_BYTE = 8
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # What a tenant may use that nobody has given limits of its own: generous, and never nothing.
@@ -39,6 +42,22 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersBucket:
+    """An S3 bucket that takes the answers that are too large to be sent back."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersFolder:
+    """A folder that takes them, the server on this machine that gives them out, and what it knows its links by."""
+
+    path: Path
+    url: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SageMakerStandIn:
     """A server on this machine that speaks SageMaker's protocol."""
 
@@ -57,8 +76,11 @@ class Settings:
     namespace: str = "Embedge"
     log_level: str = "INFO"
     sagemaker: SageMakerStandIn | None = None
-    # What can be carried back through Lambda's 6 MB, with the headers and the JSON around it; None: anything.
-    largest_answer_bytes: int | None = 5_900_000
+    # What can be sent back through Lambda's 6 MB, with the headers and the JSON around it. What is larger goes to
+    # `answers`, where there is one, up to `largest_kept_bytes`.
+    largest_answer_bytes: int = 5_900_000
+    answers: AnswersBucket | AnswersFolder | None = None
+    largest_kept_bytes: int = LARGEST_KEPT_BYTES
     longest_request_s: float = 28.0
     secrets: Mapping[str, str] | None = None
     # The origins of pages that may call from a browser, such as "https://app.example.com", or "*" alone: all.
@@ -85,6 +107,8 @@ class Settings:
             service=environ.get("POWERTOOLS_SERVICE_NAME") or "embedge",
             namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or "Embedge",
             log_level=_log_level(environ),
+            answers=AnswersBucket(bucket) if (bucket := environ.get("EMBEDGE_ANSWERS_BUCKET")) else None,
+            largest_kept_bytes=_largest_kept_bytes(environ),
             secrets=environ,
             cors_origins=cors_origins(environ),
         )
@@ -106,6 +130,12 @@ def _required(environ: Mapping[str, str], name: str) -> str:
     if not value:
         raise SettingsError(f"{name} is not set: the function needs the names of its three tables.")
     return value
+
+
+def _largest_kept_bytes(environ: Mapping[str, str]) -> int:
+    # Set by Lambda: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    memory_bytes = _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1024) * 1_000_000
+    return min(LARGEST_KEPT_BYTES, memory_bytes // _MEMORY_FOR_EACH_KEPT_BYTE)
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int) -> int:

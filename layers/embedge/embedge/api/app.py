@@ -11,8 +11,9 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from embedge.api import answer_body, models
+from embedge.api import models
 from embedge.api.account_headers import headers_of_refusal
+from embedge.api.carriage import JSON, Carriage, carry
 from embedge.api.cors import Cors
 from embedge.api.deadline import seconds_left
 from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway, asked_path
@@ -25,7 +26,6 @@ from embedge.embed import Services, embed
 from embedge.errors import EmbedgeError, InvalidValue, MethodNotAllowed, UnknownUrl
 from embedge.ports import Clock, Telemetry
 
-_JSON = "application/json"
 _READ = ["GET", "HEAD"]
 # Requests that are cut off when the server stops settle first, and then the ledger gives back what is in the purses.
 _LONGEST_END_S = 5.0
@@ -39,6 +39,7 @@ class Serving:
     telemetry: Telemetry
     clock: Clock
     longest_request_s: float
+    carriage: Carriage
     close: Callable[[], Awaitable[None]]
     cors_origins: tuple[str, ...] = ()
 
@@ -79,7 +80,7 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
             observation=_observation(request),
         )
         embedded = await embed(call, services)
-        return Response(answer_body.body(embedded), media_type=_JSON, headers=answer_body.headers(embedded))
+        return await carry(embedded, serving.carriage, call, request.scope[REQUEST_ID])
 
     @app.api_route("/v1/models", methods=_READ)
     async def list_models(request: Request) -> Response:
@@ -106,7 +107,7 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
         # Here, because nothing else needs it: neither a cold start nor any other request is to pay for it.
         from embedge.api import openapi  # noqa: PLC0415
 
-        return Response(openapi.document(asked_path(request.scope)), media_type=_JSON)
+        return Response(openapi.document(asked_path(request.scope)), media_type=JSON)
 
 
 def _read(request: Request, body: ReceivedBody) -> EmbeddingRequest:
@@ -131,13 +132,13 @@ def _observation(request: Request) -> Observation:
 
 
 def _json(document: object) -> Response:
-    return Response(orjson.dumps(document), media_type=_JSON)
+    return Response(orjson.dumps(document), media_type=JSON)
 
 
 async def _error(request: Request, error: Exception) -> Response:
     answer = error_answer(error, request.scope[REQUEST_ID])
     headers = {**answer.headers, **headers_of_refusal(error, _observation(request))}
-    return Response(answer.body, answer.status, headers, _JSON)
+    return Response(answer.body, answer.status, headers, JSON)
 
 
 async def _not_served(request: Request, error: Exception) -> Response:

@@ -43,6 +43,7 @@ TABLE: dict[type[EmbedgeError], Row] = {
     errors.TooManyTokens: Row(400, "max_tokens_per_request", "max_tokens_per_request"),
     errors.ModelNotEmbedding: Row(400, _INVALID, "model_not_embedding"),
     errors.RefusedByProvider: Row(400, _INVALID, None),
+    errors.AnswerElsewhere: Row(303, _INVALID, "answer_elsewhere", retry=False),
     errors.ModelNotFound: Row(404, _INVALID, "model_not_found"),
     errors.UnknownUrl: Row(404, _INVALID, "unknown_url"),
     errors.MethodNotAllowed: Row(405, _INVALID, "method_not_allowed"),

@@ -147,21 +147,19 @@ def _check_tokens(wanted: Wanted, known: Sequence[_Known]) -> None:
         raise too_many_tokens(total.said())
 
 
-def check_answer_size(wanted: Wanted, largest_answer_bytes: int | None) -> None:
-    """Refuse, before any money is spent, a request whose answer may be too large to be carried; None: nothing is.
+def check_answer_size(wanted: Wanted, largest_answer_bytes: int) -> None:
+    """Refuse, before any money is spent, a request whose answer may be too large to be given back.
 
     Raises: RequestTooLarge.
     """
-    if largest_answer_bytes is None:
-        return
-    per_vector = wanted.dimensions * _FLOAT_CHARACTERS
-    if wanted.request.encoding_format == "base64":
-        per_vector = -(-wanted.dimensions * 4 // 3) * 4
+    as_text = wanted.request.encoding_format == "float"
+    per_vector = wanted.dimensions * _FLOAT_CHARACTERS if as_text else -(-wanted.dimensions * 4 // 3) * 4
     room = largest_answer_bytes // (per_vector + _WRAPPER_CHARACTERS)
     if len(wanted.inputs) > room:
+        or_shorter = ', or ask for "encoding_format": "base64"' if as_text else ""
         raise RequestTooLarge(
             f"The answer to {len(wanted.inputs)} inputs may not fit the {largest_answer_bytes} bytes that can be "
-            f'returned. Send at most {room} inputs in one request, or ask for "encoding_format": "base64".',
+            f"returned. Send at most {room} inputs in one request{or_shorter}.",
             param="input",
         )
 
