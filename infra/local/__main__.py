@@ -1,7 +1,8 @@
 """What does `make run` start? The router on this machine: no AWS, no key, a real model, its state in `.embedge/`.
 
-The router runs in this process, the model in a child that speaks SageMaker's protocol and dies with its parent. State
-is committed before it is answered for, so a process that was killed has lost nothing.
+The router runs in this process, beside it what gives out answers that are too large to be sent, and the model in a
+child that speaks SageMaker's protocol and dies with its parent. State is committed before it is answered for, so a
+process that was killed has lost nothing.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What do the contract tests share? One DynamoDB on this machine for all of them."""
+"""What do the contract tests share? A DynamoDB and an S3 on this machine."""
 
 from __future__ import annotations
 
@@ -18,4 +18,12 @@ def dynamodb_endpoint() -> Iterator[str]:
     """The URL of a DynamoDB that is empty at first."""
     need("contract(dynamodb)", "ministack")
     with ministack(*DYNAMODB) as aws:
+        yield aws.endpoint
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The URL of an S3 that is empty at first."""
+    need("contract(s3)", "ministack")
+    with ministack("s3") as aws:
         yield aws.endpoint

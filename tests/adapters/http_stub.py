@@ -80,7 +80,7 @@ async def http_stub(act: Callable[[Reply, Heard], Awaitable[None]]) -> AsyncGene
         stub.connections += 1
         number = stub.connections
         try:
-            while not writer.is_closing() and (heard := await _heard(reader, number)) is not None:
+            while not writer.is_closing() and (heard := await _heard(reader, writer, number)) is not None:
                 stub.heard.append(heard)
                 await act(Reply(writer), heard)
         except (asyncio.CancelledError, ConnectionError):
@@ -108,7 +108,7 @@ async def refusing_url() -> str:
     return f"http://127.0.0.1:{port}"
 
 
-async def _heard(reader: asyncio.StreamReader, connection: int) -> Heard | None:
+async def _heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> Heard | None:
     try:
         line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").splitlines()
     except asyncio.IncompleteReadError:
@@ -116,4 +116,6 @@ async def _heard(reader: asyncio.StreamReader, connection: int) -> Heard | None:
     pairs = [text.split(":", 1) for text in lines if text]
     headers = tuple((name, value.strip()) for name, value in pairs)
     length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+    if any(name.lower() == "expect" for name, _ in headers):
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return Heard(line, headers, await reader.readexactly(length), connection)

@@ -14,6 +14,7 @@ from tests.e2e.deploy import build, deploy
 from tests.e2e.deployed import EMBEDGE, PAGE, TOKENS_PER_MINUTE, Deployed
 from tests.e2e.ministack import WHOLE_STACK, Ministack, ministack
 from tests.e2e.tools import ROOT, need, run
+from tests.upstream import Upstream, openai_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     assert model.stdout is not None
     try:
         port = json.loads(model.stdout.readline())["port"]
-        with ministack(*WHOLE_STACK, "ssm", iam="enforced") as aws:
+        with openai_upstream() as upstream, ministack(*WHOLE_STACK, "ssm", iam="enforced") as aws:
             parameters = {
                 "SageMakerRuntimeUrl": f"http://127.0.0.1:{port}",
                 "SageMakerEndpointNames": "all-MiniLM-L6-v2",
@@ -40,17 +41,17 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
                 "DefaultTokensPerMinute": str(TOKENS_PER_MINUTE),
             }
             deployment = deploy(built, aws, parameters)
-            yield Deployed(aws, deployment.url, _operate(aws, folder))
+            yield Deployed(aws, deployment.url, _operate(aws, upstream, folder), upstream)
     finally:
         model.stdin.close()
         model.stdout.close()
         model.wait(10)
 
 
-def _operate(aws: Ministack, folder: Path) -> str:
+def _operate(aws: Ministack, upstream: Upstream, folder: Path) -> str:
     """Do what the README tells an operator to do after `sam deploy`; return a token."""
-    route = folder / "minilm.json"
-    route.write_text(embedded_model(None))
+    (minilm := folder / "minilm.json").write_text(embedded_model(None))
+    (large := folder / "large.json").write_text(upstream.route("large"))
     run(*EMBEDGE, "keys", "init", environment=aws.environment)
-    run(*EMBEDGE, "routes", "apply", route, environment=aws.environment)
+    run(*EMBEDGE, "routes", "apply", minilm, large, environment=aws.environment)
     return run(*EMBEDGE, "token", "mint", "--tenant", "acme", environment=aws.environment).strip()

@@ -13,6 +13,7 @@ from tests.e2e.tools import run
 
 if TYPE_CHECKING:
     from tests.e2e.ministack import Ministack
+    from tests.upstream import Upstream
 
 EMBEDGE = (sys.executable, "-m", "embedge.cli", "--stack", STACK)
 MODEL = "local/minilm"
@@ -28,6 +29,7 @@ class Deployed:
     aws: Ministack
     url: str
     token: str
+    upstream: Upstream
 
     def mint(self, *options: str) -> str:
         """Return another token."""

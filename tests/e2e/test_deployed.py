@@ -30,6 +30,16 @@ group = next(g["logGroupName"] for g in logs.describe_log_groups()["logGroups"] 
 print(json.dumps([event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]))
 """
 
+# The emulator has no TLS, and the bucket's policy refuses, here too, whoever comes without.
+_ALLOW_PLAIN_HTTP = """
+import boto3, json
+s3 = boto3.client("s3")
+(bucket,) = [one["Name"] for one in s3.list_buckets()["Buckets"] if "answers" in one["Name"]]
+policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+policy["Statement"] = [one for one in policy["Statement"] if one["Sid"] != "RefuseWithoutTls"]
+s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+"""
+
 
 def test_openai_python_gets_its_vectors_and_the_second_time_they_are_hits(deployed: Deployed) -> None:
     with deployed.client() as client:
@@ -47,9 +57,29 @@ def test_openai_python_gets_its_vectors_and_the_second_time_they_are_hits(deploy
     assert first.parse().usage == second.parse().usage == as_floats.usage
 
 
+def test_an_answer_that_is_larger_than_lambda_returns_is_fetched_from_s3_without_the_token(deployed: Deployed) -> None:
+    texts = [f"text {number}" for number in range(1000)]
+    with deployed.client() as client:
+        with pytest.raises(openai.InternalServerError, match="not paid for twice") as refused:
+            client.embeddings.create(model="large", input=texts)
+        assert refused.value.status_code == 503
+        run(SAM_PYTHON, "-c", _ALLOW_PLAIN_HTTP, environment=deployed.aws.environment)
+        raw = client.embeddings.with_raw_response.create(model="large", input=texts)
+    (first,) = raw.http_response.history
+    assert first.status_code == 303
+    assert first.headers["x-embedge-cache"].startswith("hits=")
+    assert raw.http_response.url.params["X-Amz-Expires"] == "120"
+    if raw.http_response.url.port != first.url.port:  # the emulator is one origin, and S3 another than API Gateway
+        assert "authorization" not in raw.http_response.request.headers
+    vectors = [row.embedding for row in raw.parse().data]
+    assert all(
+        vector == deployed.upstream.vector_of(text).tolist() for vector, text in zip(vectors, texts, strict=True)
+    )
+
+
 def test_models_are_listed_and_found(deployed: Deployed) -> None:
     with deployed.client() as client:
-        assert [model.id for model in client.models.list()] == ["all-MiniLM-L6-v2"]
+        assert {model.id for model in client.models.list()} == {"all-MiniLM-L6-v2", "large"}
         assert client.models.retrieve(MODEL).id == "all-MiniLM-L6-v2"  # the SDK escapes its slash
     plain = curl(f"{deployed.url}/v1/models/{MODEL}", *deployed.bearer())
     assert (plain.status, plain.json()["id"]) == (200, "all-MiniLM-L6-v2")

@@ -40,13 +40,14 @@ sys.path[:0] = sys.argv[1:]
 import aiobotocore.session, botocore.session
 for service, operation, arguments in [
     ("dynamodb", "get_item", {"TableName": "t", "Key": {"pk": {"S": "a"}}}),
+    ("s3", "put_object", {"Bucket": "b", "Key": "k"}),
     ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b"{}"}),
     ("secretsmanager", "get_secret_value", {"SecretId": "s"}),
     ("ssm", "get_parameter", {"Name": "p"}),
     ("sts", "get_caller_identity", {}),
 ]:
     url = botocore.session.get_session().create_client(service).generate_presigned_url(operation, arguments)
-    assert url.startswith("https://") and "us-east-1.amazonaws.com" in url, url
+    assert url.startswith("https://") and ".amazonaws.com/" in url, url
     aiobotocore.session.get_session().create_client(service)
 """
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedge.core.kept_answer import LINK_VALID_S
 from tests.e2e.tools import CFN_LINT, ROOT, SAM, need, run
 from tests.infra.expanded import at, expanded, resources
 
@@ -79,6 +80,38 @@ def test_what_cannot_be_made_again_is_backed_up_and_outlives_its_stack(templates
         assert tables[name]["UpdateReplacePolicy"] == "Retain"
         recovery = at(tables[name], "Properties", "PointInTimeRecoverySpecification")
         assert recovery == {"PointInTimeRecoveryEnabled": True}
+
+
+def test_large_answers_are_private_encrypted_and_gone_in_two_days(templates: dict[str, Node]) -> None:
+    (bucket,) = resources(templates["infra/storage.yaml"], "AWS::S3::Bucket").values()
+    properties = at(bucket, "Properties")
+    assert set(at(properties, "PublicAccessBlockConfiguration").values()) == {True}
+    assert at(properties, "OwnershipControls") == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert "AES256" in json.dumps(properties["BucketEncryption"])
+    assert "VersioningConfiguration" not in properties
+    (rule,) = _list(at(properties, "LifecycleConfiguration")["Rules"])
+    assert isinstance(rule, dict)
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    # CloudFormation could not delete it while something is in it, and that would keep the whole stack.
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_nobody_at_all_reads_answers_without_tls_or_by_an_old_link(templates: dict[str, Node]) -> None:
+    (policy,) = resources(templates["infra/storage.yaml"], "AWS::S3::BucketPolicy").values()
+    statements = {str(one["Sid"]): one for one in _statements(policy)}
+    assert {(one["Effect"], one["Principal"], one["Action"]) for one in statements.values()} == {("Deny", "*", "s3:*")}
+    assert statements["RefuseWithoutTls"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    age_ms = {"s3:signatureAge": str(LINK_VALID_S * 1000)}
+    assert statements["RefuseOldLinks"]["Condition"] == {"NumericGreaterThan": age_ms}
+
+
+def test_the_api_role_puts_and_gets_answers_and_cannot_list_or_delete_them(templates: dict[str, Node]) -> None:
+    of_s3 = [one for one in _statements(templates[ROOT_TEMPLATE]) if "s3:" in json.dumps(one.get("Action"))]
+    (statement,) = of_s3
+    assert set(map(str, _list(statement["Action"]))) == {"s3:PutObject", "s3:GetObject"}
+    bucket = {"Fn::GetAtt": ["Storage", "Outputs.AnswersBucketArn"]}
+    assert statement["Resource"] == {"Fn::Sub": ["${Bucket}/answers/*", {"Bucket": bucket}]}
 
 
 def test_idle_tables_cost_nothing_and_forget_what_has_expired(templates: dict[str, Node]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.core.request import NO_LIMIT
-from embedge.settings import DEFAULT_LIMITS, Settings, SettingsError, Tables
+from embedge.settings import DEFAULT_LIMITS, AnswersBucket, Settings, SettingsError, Tables
 
 TABLES = {
     "EMBEDGE_CONTROL_TABLE": "control",
@@ -64,6 +64,11 @@ def test_a_variable_that_is_empty_is_as_good_as_not_set(name: str) -> None:
     empty, absent = read(**{name: ""}), read()
     assert (empty.limits, empty.issuer, empty.audience) == (absent.limits, absent.issuer, absent.audience)
     assert empty.log_level == absent.log_level
+
+
+@pytest.mark.parametrize(("bucket", "answers"), [("b", AnswersBucket("b")), ("", None)])
+def test_large_answers_are_kept_where_there_is_a_bucket_for_them(bucket: str, answers: AnswersBucket | None) -> None:
+    assert read(EMBEDGE_ANSWERS_BUCKET=bucket).answers == answers
 
 
 @pytest.mark.parametrize("name", RATES)

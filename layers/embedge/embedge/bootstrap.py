@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from embedge.adapters.answers_folder import FolderAnswers
+from embedge.adapters.answers_s3 import S3Answers
 from embedge.adapters.authenticator_jwt import JwtAuthenticator
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
@@ -32,7 +33,7 @@ from embedge.api.carriage import Carriage
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
 from embedge.ports import AnswerStore, Cache, Clock, ControlTable, LedgerTable, SigningKeys
-from embedge.settings import AnswersFolder, Settings, Tables
+from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
 from embedge.upstreams import Upstreams
 
 # A cache that is slower than this is worse than none; what could not be written then is written by the next miss.
@@ -61,7 +62,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
     state = _state(settings.state, aws, clock, telemetry.fault)
     ledger = PurseLedger(state.ledger, clock)
-    answers = _answers(settings, clock)
+    answers = _answers(settings, aws, clock)
 
     async def close() -> None:
         await ledger.close()
@@ -116,11 +117,13 @@ async def operate_stack(stack: str) -> Operation:
     return Operation(control, SsmSigningKeys(stack), SystemClock(), issuer, audience, aws.close)
 
 
-def _answers(settings: Settings, clock: Clock) -> AnswerStore | None:
+def _answers(settings: Settings, aws: AwsClients, clock: Clock) -> AnswerStore | None:
     match settings.answers:
         case AnswersFolder(path, url, key):
             return FolderAnswers(path, url, key, clock)
-        case _:
+        case AnswersBucket(name):
+            return S3Answers(aws, name)
+        case None:
             return None
 
 
