@@ -14,6 +14,7 @@ from embedge.api.app import create_app
 from embedge.bootstrap import operate_folder, serve
 from embedge.cli import apply_routes, init_keys, mint
 from embedge.core.identity import ISSUED_SCOPES
+from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.request import NO_LIMIT, Limits
 from embedge.settings import Settings
 
@@ -69,7 +70,7 @@ class Router:
 @asynccontextmanager
 async def router(folder: Path, route: bytes) -> AsyncGenerator[Router]:
     """Build the router on a folder's state, with one route and without limits on what may be used."""
-    settings = Settings(state=folder, limits=_NO_LIMITS, largest_answer_bytes=None)
+    settings = Settings(state=folder, limits=_NO_LIMITS, largest_answer_bytes=LARGEST_KEPT_BYTES)
     operation = operate_folder(folder, settings)
     await init_keys(operation)
     await apply_routes(operation, {"route": route})

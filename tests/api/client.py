@@ -52,9 +52,7 @@ class Caller:
         services = replace(self.world.services, **{"authenticator": authenticator, **ports})
         self.answers = FakeAnswers()
         carriage = Carriage(self.world.setup.largest_bytes, self.answers)
-        self.serving = Serving(
-            services, self.records, clock, 30.0, carriage, self.world.ledger.close, cors_origins
-        )
+        self.serving = Serving(services, self.records, clock, 30.0, carriage, self.world.ledger.close, cors_origins)
         self.app = create_app(self.serving)
 
     def token(self, **changes: Any) -> str:

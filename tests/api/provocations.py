@@ -147,6 +147,10 @@ async def _too_large_an_answer() -> httpx.Response:
     return await Caller(largest_answer_bytes=1_000).embed({**ASKED, "input": [SECRET] * 20})
 
 
+async def _kept_answer() -> httpx.Response:
+    return await Caller(Setup(largest_bytes=1_000)).embed({**ASKED, "input": [SECRET] * 20})
+
+
 async def _our_fault() -> httpx.Response:
     caller = Caller()
     caller.world.cache.raises = RuntimeError(SECRET)
@@ -208,6 +212,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     in_world("too many tokens", errors.TooManyTokens, "input", Setup(counts=True), [FAR_TOO_LONG[:20_000]] * 60),
     port(errors.ModelNotEmbedding, "model", routes="This model does not embed. GET /v1/models lists those that do."),
     deed(errors.RefusedByProvider, "refuses the input", "input"),
+    Provocation("answer kept", errors.AnswerElsewhere, None, _kept_answer),
     fields("no such model", errors.ModelNotFound, "model", model=SECRET),
     request("no such path", errors.UnknownUrl, None, "GET", "/v2/embeddings"),
     request("no such method", errors.MethodNotAllowed, None, "DELETE", "/v1/embeddings"),

@@ -95,5 +95,3 @@ async def test_health_fails_while_nothing_can_be_served() -> None:
     caller.world.control.down = True
     response = await caller.send("GET", "/health")
     assert (response.status_code, error_of(response)["code"]) == (503, "service_unavailable")
-
-

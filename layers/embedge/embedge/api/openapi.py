@@ -13,8 +13,8 @@ import orjson
 
 from embedge import errors
 from embedge.api import openapi_schemas as schemas
-from embedge.api.error_table import TABLE, Row
-from embedge.api.openapi_answers import LIMITS, ON_EMBEDDINGS, answer, error, error_answers, headers
+from embedge.api.error_table import TABLE
+from embedge.api.openapi_answers import LIMITS, ON_EMBEDDINGS, answer, error_answers, headers
 from embedge.api.openapi_schemas import Node
 from embedge.core.request import MAX_BODY_BYTES
 
@@ -28,7 +28,6 @@ _KNOWN_CALLERS = (
 )
 _ON_ONE_MODEL = (*_KNOWN_CALLERS, errors.ModelNotFound, errors.ModelNotAllowed)
 _ON_EMBEDDINGS = tuple(kind for kind in TABLE if kind not in {errors.UnknownUrl, errors.MethodNotAllowed})
-_ELSEWHERE = Row(303, "invalid_request_error", "answer_elsewhere", retry=False)
 
 _DESCRIPTION = """\
 OpenAI's embeddings API, in front of every model that this deployment serves: a client that works with OpenAI works here
@@ -75,7 +74,6 @@ def _document() -> Node:
 
 def _create_embeddings() -> Node:
     said = (*ON_EMBEDDINGS, *LIMITS)
-    elsewhere = "The answer is too large to be sent back through here, and waits where Location says."
     return {
         "operationId": "createEmbedding",
         "summary": "Embed texts",
@@ -90,7 +88,6 @@ def _create_embeddings() -> Node:
         },
         "responses": {
             "200": answer("A vector for each input, in their order.", _named("CreateEmbeddingResponse"), said),
-            "303": error([(_ELSEWHERE, elsewhere)], ("location", "x-should-retry", *said)),
             **error_answers(_ON_EMBEDDINGS, said),
         },
     }

@@ -65,12 +65,12 @@ def error_answers(kinds: Iterable[type[EmbedgeError]], also: Iterable[str] = ())
         causes.setdefault(row.status, []).append((row, kind.__doc__ or ""))
         told[row.status] = (*told.get(row.status, ()), *_headers_of(kind))
     return {
-        str(status): error(rows, dict.fromkeys((*told.get(status, ()), *_OF_STATUS.get(status, ()), *also)))
+        str(status): _error(rows, dict.fromkeys((*told.get(status, ()), *_OF_STATUS.get(status, ()), *also)))
         for status, rows in sorted(causes.items())
     }
 
 
-def error(causes: Sequence[tuple[Row, str]], also: Iterable[str]) -> Node:
+def _error(causes: Sequence[tuple[Row, str]], also: Iterable[str]) -> Node:
     """Return one answer for errors that share a status: each a row and its cause in words."""
     rows = [row for row, _ in causes]
     narrowed = {
