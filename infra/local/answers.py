@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from typing_extensions import override
@@ -34,8 +36,7 @@ if TYPE_CHECKING:
 _OLDEST_S = 600
 _SWEEP_EVERY_S = 300
 _LONGEST_END_S = 3
-# Whoever has a link may read what it leads to, also a page in a browser: the link is the secret.
-_HEADERS = {"access-control-allow-origin": "*", "cache-control": "private, no-store"}
+_HEADERS = {"cache-control": "private, no-store"}
 
 
 @asynccontextmanager
@@ -72,7 +73,9 @@ def store(folder: Path, key: bytes) -> Starlette:
             return _refusal(404, "NoSuchKey", "The specified key does not exist.")
         return FileResponse(file, headers=_HEADERS, media_type="application/json")
 
-    return Starlette(routes=[Route("/{name:path}", give, methods=["GET"])])
+    # Whoever has a link may read what it leads to, also a page in a browser: the link is the secret.
+    pages = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET"], allow_headers=["*"])
+    return Starlette(routes=[Route("/{name:path}", give, methods=["GET"])], middleware=[pages])
 
 
 def sweep(folder: Path, now_s: float) -> None:

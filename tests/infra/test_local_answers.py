@@ -49,7 +49,20 @@ async def test_what_was_kept_is_fetched_byte_for_byte_as_json_that_no_cache_keep
     assert (response.status_code, response.content) == (200, BODY)
     assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "private, no-store"
-    assert response.headers["access-control-allow-origin"] == "*"
+
+
+async def test_a_page_in_a_browser_may_fetch_it_after_a_redirect_which_makes_its_origin_null(tmp_path: Path) -> None:
+    url = await kept(tmp_path)
+    asked = {
+        "origin": "null",
+        "access-control-request-method": "GET",
+        "access-control-request-headers": "x-stainless-os",
+    }
+    preflight = await get(tmp_path, url, "OPTIONS", **asked)
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-headers"] == "x-stainless-os"
+    fetched = await get(tmp_path, url, origin="null")
+    assert {one.headers["access-control-allow-origin"] for one in (preflight, fetched)} == {"*"}
 
 
 async def test_no_two_answers_have_one_name_and_none_shows_whose_it_is(tmp_path: Path) -> None:
