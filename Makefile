@@ -30,4 +30,4 @@ test: # everything
 	@$(SETUP) test && exec $(PYTHON) -m tests.run test
 
 lock: # every lock, keeping what still fits; LOCK_ARGS=--upgrade takes the newest
-	@$(SETUP) run && exec infra/local/lock.sh $(LOCK_ARGS)
+	@$(SETUP) test && exec infra/local/lock.sh $(LOCK_ARGS)

