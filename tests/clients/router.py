@@ -1,0 +1,133 @@
+"""What do the clients ask? The laptop's stack with routes to the provider of the tests, and a frugal one beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from embedge.bootstrap import operate_folder
+from embedge.cli import mint
+from embedge.core.identity import ISSUED_SCOPES
+from embedge.settings import Settings
+from tests.clients.upstream import DIMENSIONS
+from tests.e2e.tools import ROOT
+from tests.infra.test_laptop import free_port, laptop
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from embedge.core.request import Scope
+
+MINILM = "local/minilm"
+REDUCIBLE = "reducible"
+BEHAVIOURS = ("status-400", "status-401", "status-503", "nonsense", "recovers")
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A running router, and the state that it stands on."""
+
+    url: str
+    state: Path
+    log: Path
+
+    def token(
+        self,
+        tenant: str,
+        *,
+        models: tuple[str, ...] = ("*",),
+        scopes: tuple[Scope, ...] = ISSUED_SCOPES,
+        lifetime_s: int = 3600,
+    ) -> str:
+        """Mint a token as an operator does."""
+
+        async def minted() -> str:
+            operation = operate_folder(self.state, Settings(state=self.state))
+            try:
+                return await mint(operation, tenant=tenant, scopes=scopes, models=models, lifetime_s=lifetime_s)
+            finally:
+                await operation.close()
+
+        return asyncio.run(minted())
+
+    def statuses(self, tenant: str) -> list[int]:
+        """The status of every request for embeddings that has arrived from a tenant, in order.
+
+        A request is logged once it is answered, so the log is read as far as a last one of ours.
+        """
+        headers = {"Authorization": f"Bearer {self.token('the-last')}"}
+        last = httpx.get(f"{self.url}/models", headers=headers).headers["x-request-id"]
+        arrived: list[int] = []
+        with self.log.open() as log:
+            while True:
+                line = log.readline()
+                if not line.endswith("\n"):
+                    log.seek(log.tell() - len(line.encode()))
+                    time.sleep(0.01)
+                    continue
+                logged = json.loads(line)
+                if logged.get("message") != "request":
+                    continue
+                if logged["request_id"] == last:
+                    return arrived
+                if logged.get("tenant") == tenant:
+                    arrived.append(logged["status"])
+
+
+@contextmanager
+def router(state: Path, upstream_url: str) -> Generator[Router]:
+    """Start what `make run` starts, and apply the routes."""
+    with laptop(state, free_port()) as running:
+        files = [_written(state, alias, upstream_url) for alias in (REDUCIBLE, *BEHAVIOURS)]
+        apply = (sys.executable, "-m", "embedge.cli", "--state", state, "routes", "apply", *files)
+        subprocess.run(apply, check=True, capture_output=True)
+        yield Router(running.shown("Base URL"), state, state / "embedge.log")
+
+
+@contextmanager
+def frugal(beside: Router, *, requests_per_minute: int, day_nano_usd: int) -> Generator[Router]:
+    """Start a router on the same state whose tenants may use as much as this."""
+    log = beside.state / f"frugal-{requests_per_minute}-{day_nano_usd}.log"
+    arguments = (str(beside.state), str(log), str(requests_per_minute), str(day_nano_usd))
+    command = [sys.executable, "-m", "tests.clients.frugal", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield Router(process.stdout.readline().strip(), beside.state, log)
+    finally:
+        process.communicate(timeout=10)
+
+
+def _written(folder: Path, alias: str, upstream_url: str) -> Path:
+    file = folder / f"{alias}.json"
+    file.write_text(json.dumps(_route(alias, upstream_url)))
+    return file
+
+
+def _route(alias: str, upstream_url: str) -> dict[str, object]:
+    return {
+        "alias": alias,
+        "space": {"model": alias, "revision": "1", "dimensions": DIMENSIONS},
+        "max_input_tokens": 8192,
+        "tokenizer": {"family": "byte_bpe"},
+        "token_inputs": "native",
+        "reducible": True,
+        "targets": [
+            {
+                "id": "the-tests-own",
+                "provider": "openai",
+                "transport": "https",
+                "endpoint": upstream_url,
+                "price_usd_per_million_tokens": "0.02",
+            }
+        ],
+    }
