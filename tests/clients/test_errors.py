@@ -103,7 +103,6 @@ def test_an_error_is_the_client_s_own_and_says_what_was_wrong(client: Asked, rou
     refused(client, router, case)
 
 
-@those(lambda client: not client.sends_tokens)
 @pytest.mark.parametrize("case", OF_TEXTS, ids=Case.name)
 def test_so_is_an_error_about_a_text(client: Asked, router: Router, case: Case) -> None:
     refused(client, router, case)
