@@ -1,6 +1,8 @@
 """Who embeds where a test needs vectors of a provider's size? An OpenAI-protocol server on a free port of this machine.
 
 Its vectors are computed from the texts (or token ids), so that every position of an answer can be held to its input.
+A route's alias may say how it behaves: `status-503` gets that status, `nonsense` what is no answer, and `recovers` is
+told 503 for each input three times before it is embedded.
 """
 
 from __future__ import annotations
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
 
     from embedge.core.vector_codec import FloatVector
 
+_PREFIX = "stub-"
+_TIMES_DOWN = 3
+_REFUSAL = b'{"error": {"message": "The provider says no.", "type": "some_error", "param": null, "code": null}}'
+
 
 @dataclass(slots=True)
 class Upstream:
-    """Where it is, what its vectors have for dimensions, and how many inputs each call to it had."""
+    """Where it is, what its vectors have for dimensions, and the body of each call to it."""
 
     url: str
     dimensions: int
-    calls: list[int] = field(default_factory=list[int])
+    bodies: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def vector_of(self, content: object) -> FloatVector:
         """Return the one right vector of a text or of a list of token ids: of length one, float32."""
@@ -39,7 +45,7 @@ class Upstream:
 
     def route(self, alias: str) -> str:
         """Return a route to it, as an operator writes one."""
-        space = {"model": f"stub-{alias}", "revision": "1", "dimensions": self.dimensions}
+        space = {"model": f"{_PREFIX}{alias}", "revision": "1", "dimensions": self.dimensions}
         target = {
             "id": "stub",
             "provider": "openai",
@@ -57,11 +63,13 @@ def openai_upstream(dimensions: int = 1536) -> Generator[Upstream]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or each body waits 40 ms for the acknowledgement of its head
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            content = _answer(upstream, body)
-            self.send_response(200)
+            upstream.bodies.append(body)
+            status, content = _behave(upstream, body)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -84,10 +92,21 @@ def openai_upstream(dimensions: int = 1536) -> Generator[Upstream]:
         server.server_close()
 
 
+def _behave(upstream: Upstream, body: dict[str, Any]) -> tuple[int, bytes]:
+    behaviour = body["model"].removeprefix(_PREFIX)
+    if behaviour == "nonsense":
+        return 200, b"<html>what a fine day</html>"
+    if behaviour.startswith("status-"):
+        return int(behaviour.removeprefix("status-")), _REFUSAL
+    times_asked = sum(earlier["input"] == body["input"] for earlier in upstream.bodies)
+    if behaviour == "recovers" and times_asked <= _TIMES_DOWN:
+        return 503, _REFUSAL
+    return 200, _answer(upstream, body)
+
+
 def _answer(upstream: Upstream, body: dict[str, Any]) -> bytes:
     inputs: str | list[Any] = body["input"]
     contents: list[Any] = inputs if isinstance(inputs, list) and not isinstance(inputs[0], int) else [inputs]
-    upstream.calls.append(len(contents))
     data = [
         {"object": "embedding", "index": index, "embedding": _written(upstream.vector_of(content), body)}
         for index, content in enumerate(contents)

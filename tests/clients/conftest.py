@@ -10,8 +10,8 @@ import pytest
 from tests.clients import router as routers
 from tests.clients.asked import Asked
 from tests.clients.table import CLIENTS, Client, named
-from tests.clients.upstream import Upstream, upstream
 from tests.e2e.tools import here, need
+from tests.upstream import Upstream, openai_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Upstream]:
-    with upstream() as running:
+    with openai_upstream() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def router(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Iterator[routers.Router]:
-    with routers.router(tmp_path_factory.mktemp("clients"), provider.url) as running:
+    with routers.router(tmp_path_factory.mktemp("clients"), provider) as running:
         yield running
 
 

@@ -17,7 +17,6 @@ from embedge.bootstrap import operate_folder
 from embedge.cli import mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.settings import Settings
-from tests.clients.upstream import DIMENSIONS
 from tests.e2e.tools import ROOT
 from tests.infra.test_laptop import free_port, laptop
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from embedge.core.request import Scope
+    from tests.upstream import Upstream
 
 MINILM = "local/minilm"
 REDUCIBLE = "reducible"
@@ -84,11 +84,13 @@ class Router:
 
 
 @contextmanager
-def router(state: Path, upstream_url: str) -> Generator[Router]:
+def router(state: Path, provider: Upstream) -> Generator[Router]:
     """Start what `make run` starts, and apply the routes."""
     with laptop(state, free_port()) as running:
-        files = [_written(state, alias, upstream_url) for alias in (REDUCIBLE, *BEHAVIOURS)]
-        apply = (sys.executable, "-m", "embedge.cli", "--state", state, "routes", "apply", *files)
+        routes = {state / f"{alias}.json": provider.route(alias) for alias in (REDUCIBLE, *BEHAVIOURS)}
+        for file, document in routes.items():
+            file.write_text(document)
+        apply = (sys.executable, "-m", "embedge.cli", "--state", state, "routes", "apply", *routes)
         subprocess.run(apply, check=True, capture_output=True)
         yield Router(running.shown("Base URL"), state, state / "embedge.log")
 
@@ -105,29 +107,3 @@ def frugal(beside: Router, *, requests_per_minute: int, day_nano_usd: int) -> Ge
         yield Router(process.stdout.readline().strip(), beside.state, log)
     finally:
         process.communicate(timeout=10)
-
-
-def _written(folder: Path, alias: str, upstream_url: str) -> Path:
-    file = folder / f"{alias}.json"
-    file.write_text(json.dumps(_route(alias, upstream_url)))
-    return file
-
-
-def _route(alias: str, upstream_url: str) -> dict[str, object]:
-    return {
-        "alias": alias,
-        "space": {"model": alias, "revision": "1", "dimensions": DIMENSIONS},
-        "max_input_tokens": 8192,
-        "tokenizer": {"family": "byte_bpe"},
-        "token_inputs": "native",
-        "reducible": True,
-        "targets": [
-            {
-                "id": "the-tests-own",
-                "provider": "openai",
-                "transport": "https",
-                "endpoint": upstream_url,
-                "price_usd_per_million_tokens": "0.02",
-            }
-        ],
-    }

@@ -15,7 +15,6 @@ from tests.clients.asked import Asked, Refused
 from tests.clients.router import REDUCIBLE
 from tests.clients.table import CLIENTS, those
 from tests.clients.test_vectors import got
-from tests.clients.upstream import vector
 from tests.e2e.tools import need
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.clients.asked import Call
     from tests.clients.router import Router
+    from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clients")]
 
@@ -30,7 +30,9 @@ TEXTS = [f"one of very many: {number}" for number in range(2048)]
 
 
 @those(lambda client: client.most_at_once >= 1000)
-def test_every_vector_comes_in_its_place_though_the_answer_is_elsewhere(client: Asked, router: Router) -> None:
+def test_every_vector_comes_in_its_place_though_the_answer_is_elsewhere(
+    client: Asked, router: Router, provider: Upstream
+) -> None:
     count = 2048 if client.client.name == "AI SDK" else 1000
     call: Call = {"model": REDUCIBLE, "input": TEXTS[:count]}
     tenant = f"{client.client.tenant()}-large"
@@ -41,7 +43,7 @@ def test_every_vector_comes_in_its_place_though_the_answer_is_elsewhere(client: 
         (few,) = got(client, router, {**call, "input": TEXTS[:count:40][::-1]}, tenant=tenant)
         assert np.array_equal(few, vectors[::40][::-1])
     else:
-        assert np.array_equal(vectors, np.stack([vector(text) for text in TEXTS[:count]]))
+        assert np.array_equal(vectors, np.stack([provider.vector_of(text) for text in TEXTS[:count]]))
 
 
 @pytest.fixture

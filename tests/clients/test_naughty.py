@@ -14,13 +14,13 @@ import pytest
 from tests.clients.router import MINILM, REDUCIBLE
 from tests.clients.table import those
 from tests.clients.test_vectors import got
-from tests.clients.upstream import vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.clients.asked import Asked
     from tests.clients.router import Router
+    from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clients")]
 
@@ -93,11 +93,11 @@ def test_half_a_character_is_a_bad_request(http: httpx.Client, escaped: str) -> 
 
 
 @those(lambda client: not client.sends_tokens)
-def test_every_client_s_texts_arrive_as_they_are(client: Asked, router: Router) -> None:
+def test_every_client_s_texts_arrive_as_they_are(client: Asked, router: Router, provider: Upstream) -> None:
     (vectors,) = got(client, router, {"model": REDUCIBLE, "input": NAUGHTY}, tenant="naughty-clients")
     for text, row in zip(NAUGHTY, vectors, strict=True):
         sent = text.replace("\n", " ") if client.client.mends_lines else text
-        assert np.array_equal(row, vector(sent)), ascii(text)
+        assert np.array_equal(row, provider.vector_of(sent)), ascii(text)
 
 
 @those(lambda client: client.sends_tokens)

@@ -9,14 +9,13 @@ import pytest
 
 from tests.clients.router import MINILM, REDUCIBLE
 from tests.clients.table import those
-from tests.clients.upstream import vector
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tests.clients.asked import Asked, Call
     from tests.clients.router import Router
-    from tests.clients.upstream import Upstream
+    from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clients")]
 
@@ -38,9 +37,9 @@ def got(client: Asked, router: Router, *calls: Call, tenant: str = "") -> list[N
 
 
 def test_a_client_asks_as_the_contract_says_that_it_does(client: Asked, provider: Upstream) -> None:
-    heard = len(provider.bodies())
-    (outcome,) = client.outcomes(provider.url, "any", [{"model": REDUCIBLE, "input": ["two", "texts"]}])
-    (body,) = provider.bodies()[heard:]
+    heard = len(provider.bodies)
+    (outcome,) = client.outcomes(f"{provider.url}/v1", "any", [{"model": REDUCIBLE, "input": ["two", "texts"]}])
+    (body,) = provider.bodies[heard:]
     assert isinstance(outcome, np.ndarray), outcome
     assert body.get("encoding_format") == client.client.asks_for
     assert isinstance(body["input"][0], list) == client.client.sends_tokens
@@ -60,10 +59,10 @@ def test_a_batch_s_vectors_are_those_of_its_texts_one_by_one(client: Asked, rout
 
 
 @those(lambda client: not client.sends_tokens)  # what vectors tokens have is not known here
-def test_each_input_gets_its_own_vector(client: Asked, router: Router) -> None:
+def test_each_input_gets_its_own_vector(client: Asked, router: Router, provider: Upstream) -> None:
     texts = [f"{number} of many" for number in range(300)]
     (vectors,) = got(client, router, {"model": REDUCIBLE, "input": texts})
-    assert np.array_equal(vectors, np.stack([vector(text) for text in texts]))
+    assert np.array_equal(vectors, np.stack([provider.vector_of(text) for text in texts]))
 
 
 @those(lambda client: client.passes_on)
@@ -89,14 +88,14 @@ def test_smaller_dimensions_are_the_vector_cut_and_made_one_long(client: Asked, 
 
 
 @those(lambda client: client.passes_on)
-def test_token_arrays_are_taken(client: Asked, router: Router) -> None:
+def test_token_arrays_are_taken(client: Asked, router: Router, provider: Upstream) -> None:
     one, two = [9906, 11, 1917], [15339]
     alone, batch = got(client, router, {"model": REDUCIBLE, "input": one}, {"model": REDUCIBLE, "input": [two, one]})
-    assert np.array_equal(alone, np.stack([vector(one)]))
-    assert np.array_equal(batch, np.stack([vector(two), vector(one)]))
+    assert np.array_equal(alone, np.stack([provider.vector_of(one)]))
+    assert np.array_equal(batch, np.stack([provider.vector_of(two), provider.vector_of(one)]))
 
 
-def test_fifty_at_once_each_get_their_own(client: Asked, router: Router) -> None:
+def test_fifty_at_once_each_get_their_own(client: Asked, router: Router, provider: Upstream) -> None:
     texts = [f"{number} of fifty" for number in range(50)]
     calls: list[Call] = [{"model": REDUCIBLE, "input": [text, "shared by all"]} for text in texts]
     answers = got(client, router, *calls)
@@ -105,4 +104,4 @@ def test_fifty_at_once_each_get_their_own(client: Asked, router: Router) -> None
     assert len({answer[0].tobytes() for answer in answers}) == len(texts)
     assert len({answer[1].tobytes() for answer in answers}) == 1
     if not client.client.sends_tokens:
-        assert np.array_equal([answer[0] for answer in answers], [vector(text) for text in texts])
+        assert np.array_equal([answer[0] for answer in answers], [provider.vector_of(text) for text in texts])
