@@ -59,7 +59,7 @@ ALWAYS: Node = {
 # A function that ran out of time has often stored what it got, so another try may find it.
 ALSO: dict[str, Node] = {
     "INTEGRATION_TIMEOUT": {"retry-after": "'1'", "retry-after-ms": "'1000'"},
-    "MISSING_AUTHENTICATION_TOKEN": {"allow": "'GET, POST'"},
+    "MISSING_AUTHENTICATION_TOKEN": {"allow": "'GET, HEAD, POST'"},
 }
 
 # ministack takes these answers one by one, and not from an API's body as API Gateway does: so they are put.
