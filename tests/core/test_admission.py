@@ -19,6 +19,7 @@ from embedge.errors import (
     ContextLengthExceeded,
     EmbedgeError,
     InvalidValue,
+    ModelNotEmbedding,
     RequestTooLarge,
     TooManyTokens,
     UnsupportedParameter,
@@ -200,3 +201,18 @@ def test_an_answer_that_may_not_fit_is_refused_by_how_many_inputs_would(encoding
 def test_smaller_dimensions_make_room_for_more() -> None:
     wanted = want(request(*["a"] * 10, encoding_format="base64", dimensions=1), route(), "acme")
     check_answer_size(wanted, 10 * (8 + 64))
+
+
+def test_a_prompt_is_part_of_every_text_and_of_its_size() -> None:
+    prompted = route(space={"model": "m", "revision": "1", "dimensions": 8, "prompt": "query: "})
+    (item,) = want(request("what?"), prompted, "acme").inputs
+    assert item.content == Text("query: what?")
+    assert item.size_bytes == len("query: what?")
+    with pytest.raises(InvalidValue, match="takes text only"):
+        want(request(Tokens((1, 2))), prompted, "acme")
+
+
+def test_a_model_that_does_not_embed_is_known_and_refused_as_such() -> None:
+    with pytest.raises(ModelNotEmbedding) as caught:
+        want(request("a"), route(embeds=False, targets=[]), "acme")
+    assert caught.value.param == "model"

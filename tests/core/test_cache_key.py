@@ -94,6 +94,7 @@ CHANGED: Mapping[str, Any] = {
     "normalised": False,
     "prompt": "query: ",
     "storage": "f16",
+    "input_type": "query",
 }
 
 

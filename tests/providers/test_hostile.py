@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from embedge.api.error_table import TABLE
 from embedge.core.route import Space
 from embedge.core.vector_codec import decode, encode
-from embedge.errors import EmbeddingsNotAvailable, RefusedByProvider, UpstreamInvalidResponse, UpstreamUnavailable
+from embedge.errors import (
+    CallTooLarge,
+    EmbeddingsNotAvailable,
+    RefusedByProvider,
+    UpstreamCold,
+    UpstreamInvalidResponse,
+    UpstreamUnavailable,
+)
 from embedge.upstreams import PROVIDERS
 from tests.providers.samples import NAMES, SPACE, response
 
@@ -277,9 +284,9 @@ def test_whatever_a_server_refuses_with_is_an_error_that_clients_know(
     error = PROVIDERS[name].refusal(response(body, status, headers))
     assert type(error) in TABLE
     assert len(error.message) < OVERLONG
-    assert (error.retry_after_s is not None) == isinstance(error, UpstreamUnavailable)
+    assert (error.retry_after_s is not None) == isinstance(error, UpstreamUnavailable | UpstreamCold)
     assert error.retry_after_s is None or 0 <= error.retry_after_s <= 60
-    assert isinstance(error, RefusedByProvider) == (status in {400, 413, 422})
+    assert isinstance(error, RefusedByProvider | CallTooLarge) == (status in {400, 413, 422})
     assert isinstance(error, EmbeddingsNotAvailable) == (status == 501)
 
 

@@ -5,12 +5,12 @@ EmbedgeError
 ├── PermissionDenied ────── ScopeMissing, ModelNotAllowed
 ├── InvalidRequest ──────── InvalidJson, ParameterMissing, InvalidType, InvalidValue, EmptyArray, ArrayTooLong,
 │                           UnknownParameter, UnsupportedParameter, ContextLengthExceeded, TooManyTokens,
-│                           ModelNotEmbedding, RefusedByProvider
+│                           ModelNotEmbedding, RefusedByProvider, CallTooLarge
 ├── NotServed ───────────── AnswerElsewhere, ModelNotFound, UnknownUrl, MethodNotAllowed, RequestTooLarge,
 │                           UnsupportedMediaType
 ├── LimitReached ────────── RateLimited (RequestRateLimited, TokenRateLimited), BudgetSpent, TenantBlocked
-├── UpstreamError ───────── UpstreamRejected, UpstreamInvalidResponse, UpstreamUnavailable, UpstreamTimeout,
-│                           EmbeddingsNotAvailable
+├── UpstreamError ───────── UpstreamRejected, UpstreamInvalidResponse, UpstreamUnavailable, UpstreamCold,
+│                           UpstreamTimeout, EmbeddingsNotAvailable
 └── ServiceUnavailable
 
 A message says what was wrong and what to do. It never repeats input text, tokens, keys or vectors.
@@ -111,6 +111,10 @@ class RefusedByProvider(InvalidRequest):
     """The provider's own 400 about the caller's input."""
 
 
+class CallTooLarge(InvalidRequest):
+    """The provider takes this input, or this many at once, in no call."""
+
+
 class NotServed(EmbedgeError):
     """What was asked for is not here, or not in this form."""
 
@@ -196,7 +200,11 @@ class UpstreamInvalidResponse(UpstreamError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """The provider is down, busy, or still starting."""
+    """The provider is down or busy."""
+
+
+class UpstreamCold(UpstreamError):
+    """The provider is still starting: scaling from zero, or loading its model."""
 
 
 class UpstreamTimeout(UpstreamError):

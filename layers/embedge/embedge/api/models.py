@@ -11,7 +11,7 @@ _NANO = 1_000_000_000
 
 def listed(routes: Mapping[str, Route], principal: Principal) -> dict[str, object]:
     """Return the list of the models that a caller may use, each once, by its alias."""
-    usable = {route.alias: route for route in routes.values() if may_use(principal, route)}
+    usable = {route.alias: route for route in routes.values() if route.embeds and may_use(principal, route)}
     return {"object": "list", "data": [described(usable[alias]) for alias in sorted(usable)]}
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from embedge.core.cache_key import Keyring
 from embedge.core.metering import COUNTED_TO_THE_END_BYTES, fewest_tokens, may_exceed, token_bound
-from embedge.core.request import MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Tokens
+from embedge.core.request import MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Text, Tokens
 from embedge.core.route import Route
 from embedge.errors import (
     ContextLengthExceeded,
     InvalidValue,
+    ModelNotEmbedding,
     RequestTooLarge,
     TooManyTokens,
     UnsupportedParameter,
@@ -67,8 +68,12 @@ class Wanted:
 def want(request: EmbeddingRequest, route: Route, tenant: str) -> Wanted:
     """Join a request to its route.
 
-    Raises: UnsupportedParameter, InvalidValue.
+    Raises: ModelNotEmbedding, UnsupportedParameter, InvalidValue.
     """
+    if not route.embeds:
+        raise ModelNotEmbedding(
+            f"The model {route.alias} does not make embeddings. GET /v1/models lists those that do.", param="model"
+        )
     keyring = Keyring(None if route.shared else tenant, route.space)
     inputs = tuple(_wanted(index, content, route, keyring) for index, content in enumerate(request.inputs))
     return Wanted(request, route, _dimensions(request, route), inputs)
@@ -165,6 +170,13 @@ def check_answer_size(wanted: Wanted, largest_answer_bytes: int) -> None:
 
 
 def _wanted(index: int, content: Input, route: Route, keyring: Keyring) -> WantedInput:
+    if isinstance(content, Text):
+        content = Text(route.space.prompt + content.content)
+    elif route.space.prompt:
+        raise InvalidValue(
+            f"The model {route.alias} takes text only, because a prompt is put before it. Send strings instead.",
+            param="input",
+        )
     if isinstance(content, Tokens):
         if route.token_inputs != "native":  # of those that can be decoded, all have been
             raise InvalidValue(

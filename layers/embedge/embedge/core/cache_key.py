@@ -4,13 +4,14 @@ SHA-256 over length-prefixed parts: scope, space, kind of input, the input's exa
 """
 
 import hashlib
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Literal
 
 from embedge.core.request import EmbeddingRequest, Input, Text
 from embedge.core.route import Space
 
 _VERSION = b"embedge/1"
+_FIRST_FIELDS = ("model", "revision", "dimensions", "normalised", "prompt", "storage")
 
 # Every field of a request is decided here, or the module does not import: is it part of what a vector is?
 _DECIDED: dict[str, Literal["through the route's space", "hashed", "same vector either way", "attribution"]] = {
@@ -42,9 +43,18 @@ class Keyring:
 
 
 def space_id(space: Space) -> bytes:
-    """Return 32 bytes that differ wherever two spaces do."""
-    values = (getattr(space, field.name) for field in fields(space))
-    return hashlib.sha256(b"".join(_sized(repr(value).encode()) for value in values)).digest()
+    """Return 32 bytes that differ wherever two spaces do.
+
+    A field that spaces did not always have is hashed, with its name, only where it says something: a release that adds
+    one does not empty the caches.
+    """
+    first = [repr(getattr(space, name)) for name in _FIRST_FIELDS]
+    later = [f"{field.name}={getattr(space, field.name)!r}" for field in fields(space) if _says_something(space, field)]
+    return hashlib.sha256(b"".join(_sized(part.encode()) for part in first + later)).digest()
+
+
+def _says_something(space: Space, field: Field[object]) -> bool:
+    return field.name not in _FIRST_FIELDS and getattr(space, field.name) != field.default
 
 
 def _sized(part: bytes) -> bytes:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-ProviderName: TypeAlias = Literal["openai", "tei"]
-TransportName: TypeAlias = Literal["https", "sagemaker"]
+ProviderName: TypeAlias = Literal["openai", "tei", "titan", "cohere", "voyage", "jina"]
+TransportName: TypeAlias = Literal["https", "sagemaker", "bedrock"]
+KeyHeader: TypeAlias = Literal["authorization", "api-key"]
 TokenizerFamily: TypeAlias = Literal["cl100k", "byte_bpe", "bert"]
 # Token ids go to the model as they are, or are refused, or are cl100k's and are decoded to their text first.
 TokenInputs: TypeAlias = Literal["native", "refused", "cl100k"]
@@ -14,13 +15,17 @@ MAX_DIMENSIONS = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """All that decides where a text lies; vectors of two spaces never mix. Each field is part of the cache key."""
+    """All that decides where a text lies; vectors of two spaces never mix. Each field is part of the cache key.
+
+    `prompt` is put before every text; `input_type` is the provider's own word for what texts are for.
+    """
 
     model: str
     revision: str
     dimensions: int
     normalised: bool
     prompt: str = ""
+    input_type: str = ""
     storage: Literal["f32"] = "f32"
 
 
@@ -38,8 +43,11 @@ class CallLimits:
 class Target:
     """One place that serves the space of its route.
 
-    `endpoint` is a base URL for `https` and an endpoint's name for `sagemaker`; `secret` is a reference
-    (`env:NAME`, `secretsmanager:NAME`), never a secret. Lower `priority` goes first.
+    `endpoint` is a base URL for `https` (a query, such as Azure's `api-version`, stays at its end), an endpoint's name
+    for `sagemaker` and a model's id for `bedrock`; `secret` is a reference (`env:NAME`, `secretsmanager:NAME`,
+    `ssm:NAME`), never a secret, and goes into `key_header`. Lower `priority` goes first; those of equal priority share
+    the calls by `weight`. Only a `private` target may have an address inside a network of the team's own. `reload` is
+    the path of a call that makes a server which forgot its model load it again.
     """
 
     id: str
@@ -53,6 +61,12 @@ class Target:
     priority: int
     connect_timeout_s: float
     read_timeout_s: float
+    weight: int = 1
+    key_header: KeyHeader = "authorization"
+    private: bool = False
+    inference_component: str | None = None
+    target_variant: str | None = None
+    reload: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,11 @@ class Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a model's name leads to. `alias` is its first name; `names` are others that lead here too."""
+    """What a model's name leads to. `alias` is its first name; `names` are others that lead here too.
+
+    A model that does not embed (`embeds`) is known, and refused as such. Of a `hedged` route, a call that takes longer
+    than most is sent a second time, and the first answer counts.
+    """
 
     alias: str
     names: tuple[str, ...]
@@ -79,6 +97,8 @@ class Route:
     ttl_s: int
     owned_by: str
     created_s: int
+    embeds: bool = True
+    hedged: bool = False
 
     def answers_to(self) -> tuple[str, ...]:
         """Return every name of this route, the underlying model's included, each once."""

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from embedge.core.route import (
     MAX_DIMENSIONS,
     CallLimits,
+    KeyHeader,
     ProviderName,
     Route,
     Space,
@@ -43,7 +44,8 @@ class _Space(_Document):
     revision: _Name
     dimensions: Annotated[int, Field(ge=1, le=MAX_DIMENSIONS)]
     normalised: bool = True
-    prompt: str = ""
+    prompt: Annotated[str, Field(max_length=2000)] = ""
+    input_type: Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_.]*$")] = ""
 
 
 class _Tokenizer(_Document):
@@ -71,12 +73,18 @@ class _Target(_Document):
     transport: TransportName
     endpoint: _Name
     model: _Name | None = None
-    secret: Annotated[str, Field(pattern=r"^(env|secretsmanager):[A-Za-z0-9/_+=.@-]+$")] | None = None
+    secret: Annotated[str, Field(pattern=r"^(env|secretsmanager|ssm):[A-Za-z0-9/_+=.@-]+$")] | None = None
     price_usd_per_million_tokens: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=9)]
     limits: _Limits = _Limits()
     priority: int = 0
     connect_timeout_s: _Seconds = 2.0
     read_timeout_s: _Seconds = 20.0
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    key_header: KeyHeader = "authorization"
+    private: bool = False
+    inference_component: _Name | None = None
+    target_variant: _Name | None = None
+    reload: Annotated[str, Field(max_length=200, pattern=r"^/[\x21-\x7e]*$")] | None = None
 
     def target(self, model: str) -> Target:
         return Target(
@@ -91,6 +99,12 @@ class _Target(_Document):
             priority=self.priority,
             connect_timeout_s=self.connect_timeout_s,
             read_timeout_s=self.read_timeout_s,
+            weight=self.weight,
+            key_header=self.key_header,
+            private=self.private,
+            inference_component=self.inference_component,
+            target_variant=self.target_variant,
+            reload=self.reload,
         )
 
 
@@ -98,7 +112,7 @@ class _Route(_Document):
     alias: _Name
     names: tuple[_Name, ...] = ()
     space: _Space
-    targets: Annotated[tuple[_Target, ...], Field(min_length=1, max_length=8)]
+    targets: Annotated[tuple[_Target, ...], Field(max_length=8)] = ()
     max_input_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
     tokenizer: _Tokenizer | None = None
     token_inputs: TokenInputs = "refused"
@@ -107,11 +121,15 @@ class _Route(_Document):
     ttl_s: Annotated[int, Field(ge=60, le=3650 * 86_400)] = 30 * 86_400
     owned_by: _Name = "embedge"
     created_s: Annotated[int, Field(ge=0, le=2**53)] = 0
+    embeds: bool = True
+    hedged: bool = False
 
     @model_validator(mode="after")
     def _one_id_each(self) -> "_Route":
         if len({target.id for target in self.targets}) < len(self.targets):
             raise ValueError("targets: each needs an id of its own")
+        if self.embeds and not self.targets:
+            raise ValueError("targets: a model that embeds needs at least one")
         return self
 
 
@@ -136,4 +154,6 @@ def parse_route(document: str | bytes) -> Route:
         ttl_s=read.ttl_s,
         owned_by=read.owned_by,
         created_s=read.created_s,
+        embeds=read.embeds,
+        hedged=read.hedged,
     )

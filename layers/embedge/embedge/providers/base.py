@@ -12,9 +12,11 @@ from embedge.core.request import Input
 from embedge.core.route import Space, Target
 from embedge.core.vector_codec import FloatVector, FloatVectors
 from embedge.errors import (
+    CallTooLarge,
     EmbeddingsNotAvailable,
     EmbedgeError,
     RefusedByProvider,
+    UpstreamCold,
     UpstreamInvalidResponse,
     UpstreamRejected,
     UpstreamUnavailable,
@@ -43,8 +45,8 @@ class Provider(Protocol):
 
     bills_undelivered: bool
 
-    def request(self, inputs: Sequence[Input], target: Target, secret: str | None) -> WireRequest:
-        """Return what to send for these inputs, all of one kind."""
+    def request(self, inputs: Sequence[Input], space: Space, target: Target, secret: str | None) -> WireRequest:
+        """Return what to send for these inputs, all of one kind, to be embedded in this space."""
         ...
 
     def answer(self, response: WireResponse, inputs: int, space: Space) -> Answer:
@@ -63,13 +65,18 @@ class Provider(Protocol):
 def refusal_by_status(response: WireResponse, message: str | None) -> EmbedgeError:
     """Translate a status as most servers mean it; `message` is the server's own, about the caller's input."""
     match response.status:
-        case 400 | 413 | 422:
-            # Cut first: the pattern takes time by the square of the length.
-            said = _LOOKS_LIKE_A_KEY.sub("…", (message or "no reason was given")[:_LONGEST_MESSAGE])
-            return RefusedByProvider(f"The model's provider refused this input: {said}", param="input")
+        case 413:
+            return CallTooLarge(f"The model's provider finds this input too large: {_said(message)}", param="input")
+        case 400 | 422:
+            return RefusedByProvider(f"The model's provider refused this input: {_said(message)}", param="input")
         case 501:
             return EmbeddingsNotAvailable("This model's server has no embeddings endpoint. Tell its operators.")
-        case 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529:
+        case 503:
+            return UpstreamCold(
+                "The model's provider is starting, or has no room for this call. Please try again shortly.",
+                retry_after_s=_retry_after_s(response.headers),
+            )
+        case 408 | 409 | 425 | 429 | 500 | 502 | 504 | 529:
             return UpstreamUnavailable(
                 "The model's provider is busy or down. Please try again shortly.",
                 retry_after_s=_retry_after_s(response.headers),
@@ -79,6 +86,12 @@ def refusal_by_status(response: WireResponse, message: str | None) -> EmbedgeErr
                 f"The model's provider refused our call (status {response.status}). "
                 "This is the deployment's fault, not yours: tell its operators."
             )
+
+
+def _said(message: str | None) -> str:
+    """Return what may be passed on of a provider's message: a few words, and nothing that looks like a key."""
+    # Cut first: the pattern takes time by the square of the length.
+    return _LOOKS_LIKE_A_KEY.sub("…", (message or "no reason was given")[:_LONGEST_MESSAGE])
 
 
 def checked(vectors: FloatVectors, inputs: int, space: Space) -> FloatVectors:

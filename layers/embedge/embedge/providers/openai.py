@@ -21,8 +21,9 @@ class OpenAI:
     # A call that was cut off may have been computed, and is then billed.
     bills_undelivered = True
 
-    def request(self, inputs: Sequence[Input], target: Target, secret: str | None) -> WireRequest:
+    def request(self, inputs: Sequence[Input], space: Space, target: Target, secret: str | None) -> WireRequest:
         """Ask for full-size vectors: `dimensions` is never forwarded, smaller ones are cut from what is cached."""
+        del space
         contents = [item.content if isinstance(item, Text) else item.ids for item in inputs]
         body = orjson.dumps({"model": target.model, "input": contents, "encoding_format": "base64"})
         headers = (("content-type", "application/json"), ("accept", "application/json"))

@@ -22,9 +22,9 @@ class TextEmbeddingsInference:
     # The server is the deployment's own and paid by the hour: its price a token counts what was delivered.
     bills_undelivered = False
 
-    def request(self, inputs: Sequence[Input], target: Target, secret: str | None) -> WireRequest:
+    def request(self, inputs: Sequence[Input], space: Space, target: Target, secret: str | None) -> WireRequest:
         """Send text only, and never let it be truncated in silence. Raises: InvalidValue for token ids."""
-        del target
+        del space, target
         texts = [item.content for item in inputs if isinstance(item, Text)]
         if len(texts) < len(inputs):
             raise InvalidValue("This model takes text, not token ids. Send strings instead.", param="input")
