@@ -70,7 +70,7 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
             state=folder,
             answers=await stack.enter_async_context(kept_answers(folder, answers_listener, address.named())),
             longest_request_s=_LONGEST_REQUEST_S,
-            secrets={"OPENAI_API_KEY": openai} if openai else {},
+            secrets=os.environ,
             cors_origins=cors_origins(os.environ),
         )
         operation = operate_folder(folder, settings)

@@ -21,6 +21,10 @@ class Heard:
     body: bytes
     connection: int
 
+    @property
+    def path(self) -> str:
+        return self.line.split(" ")[1]
+
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name), None)
 

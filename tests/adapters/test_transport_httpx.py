@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ssl
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import StreamEnded
 
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.core.route import CallLimits, Target
@@ -17,6 +27,7 @@ from tests.adapters.http_stub import Heard, HttpStub, Reply, answer, http_stub, 
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
 
     Act = Callable[[Reply, Heard], Awaitable[None]]
 
@@ -25,10 +36,10 @@ REQUEST = WireRequest(
     "/embeddings", (("Authorization", f"Bearer {SECRET}"), ("X-Mixed-Case", "a B")), b'{"input": "x"}'
 )
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
-TIMEOUT_S = 0.3
+TIMEOUT_S = 1.0
 
 
-def target(url: str, read_timeout_s: float = TIMEOUT_S, connect_timeout_s: float = 0.2) -> Target:
+def target(url: str, read_timeout_s: float = TIMEOUT_S, connect_timeout_s: float = 0.6) -> Target:
     return Target(
         id="t",
         provider="openai",
@@ -41,6 +52,7 @@ def target(url: str, read_timeout_s: float = TIMEOUT_S, connect_timeout_s: float
         priority=0,
         connect_timeout_s=connect_timeout_s,
         read_timeout_s=read_timeout_s,
+        private=True,
     )
 
 
@@ -266,3 +278,86 @@ async def test_a_closed_transport_can_be_used_again() -> None:
             assert (await made.send(target(stub.url), REQUEST)).body == b"right"
             await made.close()
             await made.close()
+
+
+async def test_the_endpoints_query_stays_behind_the_path() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right"))
+
+    async with server(act) as (made, stub):
+        await made.send(target(stub.url + "/openai/deployments/d/?api-version=2024-10-21"), REQUEST)
+        assert stub.heard[0].path == "/openai/deployments/d/embeddings?api-version=2024-10-21"
+
+
+async def test_a_proxy_in_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"from the proxy"))
+
+    async with http_stub(act) as proxy, transport() as made:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        outside = replace(target("http://provider.test/v1"), private=False)
+        assert (await made.send(outside, REQUEST)).body == b"from the proxy"
+        assert proxy.heard[0].path == "http://provider.test/v1/embeddings"
+
+
+@asynccontextmanager
+async def server_of_both_versions(folder: Path) -> AsyncGenerator[int]:
+    """A TLS server that answers over HTTP/2 where it is offered, and else over HTTP/1.1, by the version's name."""
+    certificate = _self_signed(folder)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
+            await _answer_over_http2(reader, writer)
+        else:
+            await reader.readuntil(REQUEST.body)
+            writer.write(answer(b"HTTP/1.1"))
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        yield listening.sockets[0].getsockname()[1]
+
+
+async def _answer_over_http2(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    connection = H2Connection(H2Configuration(client_side=False))
+    connection.initiate_connection()
+    writer.write(connection.data_to_send())
+    while data := await reader.read(65_536):
+        for event in connection.receive_data(data):
+            if isinstance(event, StreamEnded):
+                connection.send_headers(event.stream_id, [(":status", "200")])
+                connection.send_data(event.stream_id, b"HTTP/2", end_stream=True)
+                writer.write(connection.data_to_send())
+                return
+
+
+def _self_signed(folder: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "localhost.pem"
+    encoding = serialization.Encoding.PEM
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    file.write_bytes(key.private_bytes(encoding, form, plain) + certificate.public_bytes(encoding))
+    return file
+
+
+@pytest.mark.parametrize("spoken", [b"HTTP/1.1", b"HTTP/2"])
+async def test_http2_is_spoken_where_the_target_wants_it_and_the_server_offers_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoken: bytes
+) -> None:
+    async with server_of_both_versions(tmp_path) as port, transport() as made:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "localhost.pem"))
+        where = replace(target(f"https://localhost:{port}/v1", read_timeout_s=5), http2=spoken == b"HTTP/2")
+        assert (await made.send(where, REQUEST)).body == spoken

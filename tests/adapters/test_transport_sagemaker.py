@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -226,3 +227,13 @@ async def test_who_is_cancelled_is_cancelled_and_has_not_timed_out() -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+
+
+async def test_a_component_and_a_variant_are_named_where_the_target_names_them() -> None:
+    async with endpoint(always(answer(b"[[1]]"))) as (made, stub):
+        await made.send(replace(target(), inference_component="part", target_variant="blue"), REQUEST)
+        await made.send(target(), REQUEST)
+        named, plain = stub.heard
+        assert named.header("x-amzn-sagemaker-inference-component") == "part"
+        assert named.header("x-amzn-sagemaker-target-variant") == "blue"
+        assert plain.header("x-amzn-sagemaker-inference-component") is None

@@ -192,3 +192,34 @@ def test_what_is_no_json_object_is_refused(text: str | bytes) -> None:
 def test_any_json_is_a_route_or_refused(value: object) -> None:
     with pytest.raises(InvalidValue):
         parse_route(json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "says"),
+    [
+        ("http://api.openai.com/v1", "must be https"),
+        ("ftp://api.openai.com/v1", "must be https"),
+        ("https://sk-key@api.openai.com/v1", "no user"),
+        ("https://user:sk-key@api.openai.com/v1", "no user"),
+        ("https://api.openai.com/v1#x", "no user"),
+        ("https:///v1", "a URL such as"),
+        ("api.openai.com/v1", "a URL such as"),
+        ("https://[::1/v1", "not a URL"),
+        ("https://a:99999/v1", "not a URL"),
+        ("https://169.254.169.254/latest", "leads inside"),
+        ("https://localhost:8000/v1", "leads inside"),
+        ("https://[::ffff:10.0.0.1]/v1", "leads inside"),
+    ],
+)
+def test_an_endpoint_is_https_without_a_key_in_it_and_outside(endpoint: str, says: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        route(targets=[target(endpoint=endpoint)])
+    assert says in caught.value.message
+    assert "sk-key" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://127.0.0.1:8000/v1", "https://10.0.0.1/v1", "http://vllm.internal:8000/v1"]
+)
+def test_a_private_target_may_be_inside_and_without_tls(endpoint: str) -> None:
+    assert route(targets=[target(endpoint=endpoint, private=True)]).targets[0].endpoint == endpoint

@@ -175,8 +175,8 @@ class Counter:
 class NoSecrets:
     """The Secrets port: there is one, and it is not secret."""
 
-    async def reveal(self, reference: str) -> str:
-        del reference
+    async def reveal(self, target: Target) -> str | None:
+        del target
         return "sk-test"
 
 

@@ -44,6 +44,7 @@ for service, operation, arguments in [
     ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b"{}"}),
     ("secretsmanager", "get_secret_value", {"SecretId": "s"}),
     ("ssm", "get_parameter", {"Name": "p"}),
+    ("bedrock-runtime", "invoke_model", {"modelId": "m", "body": b"{}"}),
     ("sts", "get_caller_identity", {}),
 ]:
     url = botocore.session.get_session().create_client(service).generate_presigned_url(operation, arguments)

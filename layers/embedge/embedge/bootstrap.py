@@ -26,6 +26,7 @@ from embedge.adapters.signing_keys_file import FileSigningKeys
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
 from embedge.adapters.tokenizers_local import LocalTokenizers
+from embedge.adapters.transport_bedrock import BedrockTransport
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.api.app import Serving
@@ -80,8 +81,8 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         ledger=ledger,
         tokenizers=LocalTokenizers(telemetry.fault),
         upstreams=Upstreams(
-            {"https": https, "sagemaker": SageMakerTransport(aws)},
-            ReferencedSecrets(settings.secrets or {}, aws, clock),
+            {"https": https, "sagemaker": SageMakerTransport(aws), "bedrock": BedrockTransport(aws)},
+            ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault),
             random.random,
         ),
         largest_answer_bytes=settings.largest_kept_bytes if answers else settings.largest_answer_bytes,

@@ -189,8 +189,11 @@ class Transport(Protocol):
 class Secrets(Protocol):
     """Secrets by reference."""
 
-    async def reveal(self, reference: str) -> str:
-        """Return the secret. Raises: ServiceUnavailable."""
+    async def reveal(self, target: Target) -> str | None:
+        """Return what proves us to a target, None where it wants nothing.
+
+        Raises: ServiceUnavailable; UpstreamRejected where it is not meant for the host of the target.
+        """
         ...
 
 

@@ -110,7 +110,6 @@ class Settings:
             log_level=_log_level(environ),
             answers=AnswersBucket(bucket) if (bucket := environ.get("EMBEDGE_ANSWERS_BUCKET")) else None,
             largest_kept_bytes=_largest_kept_bytes(environ),
-            secrets=environ,
             cors_origins=cors_origins(environ),
         )
 

@@ -11,17 +11,26 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from aiobotocore.client import AioBaseClient
+    from types_aiobotocore_bedrock_runtime import BedrockRuntimeClient
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_sagemaker_runtime import SageMakerRuntimeClient
     from types_aiobotocore_secretsmanager import SecretsManagerClient
+    from types_aiobotocore_ssm import SSMClient
 
-_Service: TypeAlias = Literal["dynamodb", "s3", "sagemaker-runtime", "secretsmanager"]
+_Service: TypeAlias = Literal["bedrock-runtime", "dynamodb", "s3", "sagemaker-runtime", "secretsmanager", "ssm"]
 
 _CONNECT_TIMEOUT_S = 1.0
 # Between two bytes of an answer. SageMaker itself cuts an invocation off after 60 s
 # (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html, read 2026-11).
-_READ_TIMEOUT_S: dict[_Service, float] = {"dynamodb": 3.0, "s3": 10.0, "sagemaker-runtime": 60.0, "secretsmanager": 3.0}
+_READ_TIMEOUT_S: dict[_Service, float] = {
+    "bedrock-runtime": 60.0,
+    "dynamodb": 3.0,
+    "s3": 10.0,
+    "sagemaker-runtime": 60.0,
+    "secretsmanager": 3.0,
+    "ssm": 3.0,
+}
 _MOST_CONNECTIONS = 50
 # Links name the bucket's own host in its Region, which needs no redirect and works from the bucket's first minute; a
 # body comes with its checksum and over TLS, so that hashing it once more would prove nothing.
@@ -63,6 +72,14 @@ class AwsClients:
     async def secrets_manager(self) -> SecretsManagerClient:
         """Return the client that reads secrets."""
         return cast("SecretsManagerClient", await self._client("secretsmanager"))
+
+    async def systems_manager(self) -> SSMClient:
+        """Return the client that reads parameters."""
+        return cast("SSMClient", await self._client("ssm"))
+
+    async def bedrock_runtime(self) -> BedrockRuntimeClient:
+        """Return the client that invokes Bedrock's models."""
+        return cast("BedrockRuntimeClient", await self._client("bedrock-runtime"))
 
     async def close(self) -> None:
         """Close what was made. What is asked for afterwards is made anew, with credentials read anew."""

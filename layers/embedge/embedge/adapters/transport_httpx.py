@@ -1,10 +1,12 @@
-"""How do bytes travel over HTTP? One pooled client, redirects refused, answers capped."""
+"""How do bytes travel over HTTP? Over pooled connections, redirects refused, answers capped, nothing inside reached."""
 
 import asyncio
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, cast
 
 import httpx
 
+from embedge.adapters.network_guard import OutsideOnly
 from embedge.core.route import Target
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
 
@@ -16,8 +18,8 @@ class HttpxTransport:
     """The Transport port over httpx."""
 
     def __init__(self) -> None:
-        """Make the client when it is first needed: its TLS context alone takes tens of milliseconds."""
-        self._client: httpx.AsyncClient | None = None
+        """Make each client when it is first needed: its TLS context alone takes tens of milliseconds."""
+        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
 
     async def send(self, target: Target, request: WireRequest) -> WireResponse:
         """POST once. Raises: NotSent where no connection was had; TimedOut, NoAnswer after that."""
@@ -41,28 +43,46 @@ class HttpxTransport:
 
     async def _send(self, target: Target, request: WireRequest) -> WireResponse:
         timeout = httpx.Timeout(target.read_timeout_s, connect=target.connect_timeout_s, pool=target.connect_timeout_s)
-        async with self._made().stream(
+        async with self._client(target).stream(
             "POST",
-            target.endpoint + request.path,
+            _url(target.endpoint, request.path),
             content=request.body,
             headers=dict(request.headers),
             timeout=timeout,
         ) as response:
             return WireResponse(response.status_code, dict(response.headers), await _read(response))
 
-    def _made(self) -> httpx.AsyncClient:
-        if self._client is None:
-            limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=60)
-            # All tenants share the client, so a server's cookies would tie one's calls to another's.
-            no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-            self._client = httpx.AsyncClient(limits=limits, follow_redirects=False, cookies=no_cookies)
-        return self._client
+    def _client(self, target: Target) -> httpx.AsyncClient:
+        """Return the client of all targets of its kind: a private target's connections are never another's."""
+        kind = (target.private, target.http2)
+        if kind not in self._clients:
+            self._clients[kind] = _made(private=target.private, http2=target.http2)
+        return self._clients[kind]
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        while self._clients:
+            _, client = self._clients.popitem()
+            await client.aclose()
+
+
+def _made(*, private: bool, http2: bool) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=60)
+    # All tenants share the client, so a server's cookies would tie one's calls to another's.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    client = httpx.AsyncClient(limits=limits, follow_redirects=False, cookies=no_cookies, http2=http2)
+    if not private:
+        # httpx has no place for a backend of one's own, httpcore has. A client that was given a transport would not
+        # look for proxies in the environment; through those it is the proxy that connects, and that may reach inside.
+        pool = cast("Any", client)._transport._pool  # noqa: SLF001
+        pool._network_backend = OutsideOnly(pool._network_backend)  # noqa: SLF001
+    return client
+
+
+def _url(endpoint: str, path: str) -> str:
+    """Put the path before the endpoint's query, where it has one: Azure's carries an `api-version`."""
+    base, mark, query = endpoint.partition("?")
+    return base.rstrip("/") + path + mark + query
 
 
 async def _read(response: httpx.Response) -> bytes:

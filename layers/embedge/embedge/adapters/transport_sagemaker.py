@@ -1,15 +1,14 @@
 """How do bytes travel to a SageMaker endpoint? InvokeEndpoint, whose own errors become those of the model's server."""
 
-import asyncio
+from collections.abc import Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from embedge.adapters.aws_invocation import invoked, name_of, status_of
 from embedge.core.route import Target
-from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
+from embedge.ports import WireRequest, WireResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botocore.exceptions import ClientError
 
     from embedge.adapters.aws_clients import AwsClients
@@ -26,8 +25,6 @@ _STATUS = {
     "AccessDeniedException": 403,
     "ValidationError": 404,
 }
-# Errors of all AWS services go by many names, and these statuses say what they mean whatever the name.
-_KNOWN_BY_STATUS = frozenset({401, 403, 429, 500, 502, 503, 504})
 _CONTAINERS_REFUSALS = range(400, 600)
 
 
@@ -40,40 +37,30 @@ class SageMakerTransport:
 
     async def send(self, target: Target, request: WireRequest) -> WireResponse:
         """Invoke once. Raises: NotSent where no connection was had; TimedOut, NoAnswer after that."""
-        # Here, because they cost a start much, and a process with OpenAI's routes alone never needs them.
-        from aiohttp import ClientConnectorError  # noqa: PLC0415
-        from aiohttp import ClientError as BrokenOff  # noqa: PLC0415
-        from botocore import exceptions as boto  # noqa: PLC0415
 
-        try:
-            async with asyncio.timeout(target.read_timeout_s):
-                client = await self._clients.sagemaker_runtime()
-                body = BytesIO(request.body)  # aiohttp warns of large bytes, which it would write in one go
-                reply = await client.invoke_endpoint(
-                    EndpointName=target.endpoint, ContentType="application/json", Body=body
-                )
-                async with reply["Body"] as answer:
-                    return WireResponse(200, {}, await answer.read())
-        except boto.ClientError as error:
-            return _refusal(error)
-        except (boto.ConnectTimeoutError, boto.NoCredentialsError, boto.NoRegionError) as fault:
-            raise NotSent from fault
-        except boto.EndpointConnectionError as fault:
-            # aiobotocore calls any reset so, also of a connection that the request has gone over
-            # (aiobotocore/httpsession.py, 3.10); only aiohttp's own error tells them apart.
-            raise (NotSent if isinstance(fault.kwargs.get("error"), ClientConnectorError) else NoAnswer) from fault
-        except (TimeoutError, boto.ReadTimeoutError) as fault:
-            raise TimedOut from fault
-        # The last two: botocore's parser, of a body that is not what it should be.
-        except (boto.BotoCoreError, BrokenOff, OSError, AttributeError, ValueError) as fault:
-            raise NoAnswer from fault
+        async def call() -> WireResponse:
+            client = await self._clients.sagemaker_runtime()
+            reply = await client.invoke_endpoint(
+                EndpointName=target.endpoint,
+                ContentType="application/json",
+                Body=BytesIO(request.body),  # aiohttp warns of large bytes, which it would write in one go
+                **_part_of(target),
+            )
+            async with reply["Body"] as answer:
+                return WireResponse(200, {}, await answer.read())
+
+        return await invoked(target.read_timeout_s, call, _refusal)
+
+
+def _part_of(target: Target) -> Mapping[str, Any]:
+    """Return which of an endpoint's models is meant, where it has several."""
+    parts = {"InferenceComponentName": target.inference_component, "TargetVariant": target.target_variant}
+    return {name: value for name, value in parts.items() if value is not None}
 
 
 def _refusal(error: "ClientError") -> WireResponse:
     reply = cast("Mapping[str, object]", error.response)
-    code = cast("Mapping[str, str]", reply.get("Error", {})).get("Code", "")
     original = reply.get("OriginalStatusCode")
-    if code == "ModelError" and isinstance(original, int) and original in _CONTAINERS_REFUSALS:
+    if name_of(error) == "ModelError" and isinstance(original, int) and original in _CONTAINERS_REFUSALS:
         return WireResponse(original, {}, str(reply.get("OriginalMessage", "")).encode())
-    status = cast("Mapping[str, int]", reply.get("ResponseMetadata", {})).get("HTTPStatusCode", 0)
-    return WireResponse(_STATUS.get(code, status if status in _KNOWN_BY_STATUS else 502), {}, b"")
+    return WireResponse(status_of(error, _STATUS), {}, b"")

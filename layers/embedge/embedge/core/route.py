@@ -46,8 +46,8 @@ class Target:
     `endpoint` is a base URL for `https` (a query, such as Azure's `api-version`, stays at its end), an endpoint's name
     for `sagemaker` and a model's id for `bedrock`; `secret` is a reference (`env:NAME`, `secretsmanager:NAME`,
     `ssm:NAME`), never a secret, and goes into `key_header`. Lower `priority` goes first; those of equal priority share
-    the calls by `weight`. Only a `private` target may have an address inside a network of the team's own. `reload` is
-    the path of a call that makes a server which forgot its model load it again.
+    the calls by `weight`. Only a `private` target may have an address inside a network of the team's own. `http2`
+    offers that to the server. `reload` is the path of a call that makes a server which forgot its model load it again.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Target:
     weight: int = 1
     key_header: KeyHeader = "authorization"
     private: bool = False
+    http2: bool = False
     inference_component: str | None = None
     target_variant: str | None = None
     reload: str | None = None

@@ -12,9 +12,11 @@
 
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from embedge.core.address import leads_inside
 from embedge.core.route import (
     MAX_DIMENSIONS,
     CallLimits,
@@ -82,9 +84,16 @@ class _Target(_Document):
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     key_header: KeyHeader = "authorization"
     private: bool = False
+    http2: bool = False
     inference_component: _Name | None = None
     target_variant: _Name | None = None
     reload: Annotated[str, Field(max_length=200, pattern=r"^/[\x21-\x7e]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _leads_somewhere(self) -> "_Target":
+        if self.transport == "https" and (wrong := _wrong_url(self.endpoint, private=self.private)):
+            raise ValueError(f"endpoint: {wrong}")
+        return self
 
     def target(self, model: str) -> Target:
         return Target(
@@ -102,6 +111,7 @@ class _Target(_Document):
             weight=self.weight,
             key_header=self.key_header,
             private=self.private,
+            http2=self.http2,
             inference_component=self.inference_component,
             target_variant=self.target_variant,
             reload=self.reload,
@@ -131,6 +141,23 @@ class _Route(_Document):
         if self.embeds and not self.targets:
             raise ValueError("targets: a model that embeds needs at least one")
         return self
+
+
+def _wrong_url(url: str, *, private: bool) -> str | None:
+    """Say what is wrong with an endpoint's URL, if anything is."""
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:
+            return "a URL such as https://api.openai.com/v1 is needed"
+    except ValueError:
+        return "this is not a URL"
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return "no user, password or fragment may stand in it; a key is named by `secret`"
+    if parts.scheme != "https" and not (private and parts.scheme == "http"):
+        return "it must be https, or http for a target that says `private: true`"
+    if leads_inside(url) and not private:
+        return "it leads inside; a target that is meant to says `private: true`"
+    return None
 
 
 def parse_route(document: str | bytes) -> Route:

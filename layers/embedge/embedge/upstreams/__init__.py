@@ -107,7 +107,7 @@ class Upstreams:
     async def _attempt(self, call: UpstreamCall, target: Target, order: Order) -> Delivered:
         """Send once. What it may cost is held before it is sent, and what it did cost is billed."""
         provider = PROVIDERS[target.provider]
-        secret = await self._secrets.reveal(target.secret) if target.secret else None
+        secret = await self._secrets.reveal(target)
         request = provider.request([miss.content for miss in call.misses], order.route.space, target, secret)
         bound = cost_nano_usd(call.token_bound(), target.price_nano_usd_per_million_tokens)
         payment = await order.hold.attempt(bound, bound if provider.bills_undelivered else 0)
