@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,17 @@ def samples(kind: str) -> list[tuple[ProviderName, dict[str, Any]]]:
         for name in NAMES
         for sample in json.loads((FOLDER / f"{name}_{kind}.json").read_text(encoding="utf-8"))
     ]
+
+
+def space_of(sample: dict[str, Any]) -> Space:
+    """Return the space of a request: the one of all samples, with what this one changes."""
+    return replace(SPACE, **sample.get("space", {}))
+
+
+def target_of(name: ProviderName, sample: dict[str, Any]) -> Target:
+    """Return the target of a request: the one of all samples, with what this one changes."""
+    changes = {field: sample[field] for field in ("model", "transport", "key_header") if field in sample}
+    return replace(TARGET, provider=name, **changes)
 
 
 def inputs_of(sample: dict[str, Any]) -> list[Input]:

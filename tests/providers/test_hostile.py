@@ -41,6 +41,9 @@ KEYS = [
     "AKIAIOSFODNN7EXAMPLE",
     "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
     "hf_abcdefghijklmnopqrstuvwxyz",
+    "jina_0123456789abcdef",
+    "pa-0123456789-abcdefghijABCDEFGHIJ_012345678",
+    "0123456789abcdef0123456789abcdef",
 ]
 
 
@@ -54,6 +57,20 @@ def row(embedding: object, index: object = 0) -> dict[str, object]:
 
 def entries(*rows: object) -> bytes:
     return json.dumps({"data": rows, "usage": {"prompt_tokens": 5}}).encode()
+
+
+NUMBERED: tuple[ProviderName, ...] = ("openai", "voyage", "jina")
+
+
+def answering(name: ProviderName, *vectors: object) -> bytes:
+    """Return an answer of this wire format with these for vectors."""
+    if name in NUMBERED:
+        return entries(*(row(vector, index) for index, vector in enumerate(vectors)))
+    if name == "tei":
+        return json.dumps(vectors).encode()
+    if name == "cohere":
+        return json.dumps({"embeddings": {"float": vectors}}).encode()
+    return json.dumps({"embedding": vectors[0]}).encode()
 
 
 NO_VECTORS: list[object] = [
@@ -149,11 +166,24 @@ NO_OPENAI_DATA: list[bytes] = [
     entries(row(GOOD), None),
 ]
 NO_TEI_ROWS: list[bytes] = [b"[]", b"{}", b'{"data": []}', b"[[0.6, 0.8, 0], [0.6, 0.8, 0]]", b"[[0.6, 0.8, 1e400]]"]
+NO_COHERE_ROWS: list[bytes] = [
+    b"{}",
+    b'{"embeddings": null}',
+    b'{"embeddings": {}}',
+    b'{"embeddings": []}',
+    b'{"embeddings": {"float": null}}',
+    b'{"embeddings": {"float": {"0": [0.6, 0.8, 0]}}}',
+    b'{"embeddings": {"int8": [[1, 0, 0]]}}',
+    b'{"embeddings": [[0.6, 0.8, 0], [0.6, 0.8, 0]]}',
+]
+NO_TITAN_VECTOR: list[bytes] = [b"{}", b"[]", b'{"embeddings": [0.6, 0.8, 0]}']
 HOSTILE: list[tuple[ProviderName, bytes]] = [
-    *(("openai", entries(row(bad))) for bad in NO_VECTORS + NO_BASE64),
-    *(("openai", body) for body in NO_DOCUMENTS + NO_OPENAI_DATA),
-    *(("tei", json.dumps([bad]).encode()) for bad in NO_VECTORS + NO_BASE64),
-    *(("tei", body) for body in NO_DOCUMENTS + NO_TEI_ROWS),
+    *((name, answering(name, bad)) for name in NAMES for bad in NO_VECTORS + NO_BASE64),
+    *((name, body) for name in NAMES for body in NO_DOCUMENTS),
+    *((name, body) for name in NUMBERED for body in NO_OPENAI_DATA),
+    *(("tei", body) for body in NO_TEI_ROWS),
+    *(("cohere", body) for body in NO_COHERE_ROWS),
+    *(("titan", body) for body in NO_TITAN_VECTOR),
 ]
 
 
@@ -164,12 +194,11 @@ def test_what_is_not_one_good_vector_is_an_invalid_response(name: ProviderName, 
     assert len(caught.value.message) < OVERLONG
 
 
-@pytest.mark.parametrize(
-    ("name", "body"), [("openai", entries(row(GOOD), row([0.6, "x", 0], 1))), ("tei", b"[[0.6,0.8,0],[1,0]]")]
-)
-def test_one_bad_vector_spoils_its_call(name: ProviderName, body: bytes) -> None:
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("second", [[0.6, "x", 0], [1, 0], [0, 0, 0], None])
+def test_one_bad_vector_spoils_its_call(name: ProviderName, second: object) -> None:
     with pytest.raises(UpstreamInvalidResponse):
-        PROVIDERS[name].answer(response(body), 2, SPACE)
+        PROVIDERS[name].answer(response(answering(name, GOOD, second)), 2, SPACE)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -177,7 +206,7 @@ def test_one_bad_vector_spoils_its_call(name: ProviderName, body: bytes) -> None
     "numbers", [[6, 8, 0], [6e-30, 8e-30, 0], [6e-42, 8e-42, 0], [6e37, 8e37, 0], [0.61, 0.81, 0], [1e-45, 0, 0]]
 )
 def test_a_vector_of_another_length_is_brought_to_length_one(name: ProviderName, numbers: list[float]) -> None:
-    body = entries(row(numbers)) if name == "openai" else [numbers]
+    body = answering(name, numbers)
     (vector,) = PROVIDERS[name].answer(response(body), 1, SPACE).vectors
     reference = np.array(numbers, np.float32).astype(np.float64)
     np.testing.assert_allclose(vector, reference / np.linalg.norm(reference), rtol=0, atol=1e-7)
@@ -207,21 +236,50 @@ TOKENS: list[tuple[object, int | None]] = [
 ]
 
 
+def counting(name: ProviderName, said: object) -> dict[str, Any]:
+    """Return where this wire format counts."""
+    if name == "titan":
+        return {"inputTextTokenCount": said}
+    if name == "cohere":
+        return {"meta": {"billed_units": {"input_tokens": said}}}
+    return {"usage": {"total_tokens" if name == "voyage" else "prompt_tokens": said}}
+
+
+COUNTED = [name for name in NAMES if name != "tei"]
+
+
+@pytest.mark.parametrize("name", COUNTED)
 @pytest.mark.parametrize(("said", "read"), TOKENS)
-def test_a_count_of_tokens_is_a_count_that_can_be_kept_or_none(said: object, read: int | None) -> None:
-    answered = response({"data": [row(GOOD)], "usage": {"prompt_tokens": said}})
-    assert PROVIDERS["openai"].usage(answered) == read
-    answer = PROVIDERS["openai"].answer(answered, 1, SPACE)
+def test_a_count_of_tokens_is_a_count_that_can_be_kept_or_none(
+    name: ProviderName, said: object, read: int | None
+) -> None:
+    if name == "cohere" and said == 5.0:
+        read = 5  # it declares its counts as doubles
+    answered = response(json.loads(answering(name, GOOD)) | counting(name, said))
+    assert PROVIDERS[name].usage(answered) == read
+    answer = PROVIDERS[name].answer(answered, 1, SPACE)
     assert answer.tokens == read
     assert not isinstance(answer.tokens, bool)
-    assert PROVIDERS["openai"].usage(response({"usage": {"total_tokens": said}})) == read
     stored = encode(bytes(32), answer.vectors[0], answer.tokens or 0, estimated=False)
     assert decode(bytes(32), stored.value, 3) == stored
 
 
-@pytest.mark.parametrize("usage", [None, 5, [], "five", {}, {"prompt_tokens": {}}])
-def test_usage_of_another_form_counts_nothing(usage: object) -> None:
-    assert PROVIDERS["openai"].usage(response({"usage": usage})) is None
+@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.parametrize("where", [None, 5, [], "five", {}, {"prompt_tokens": {}}, {"billed_units": 3}])
+def test_usage_of_another_form_counts_nothing(name: ProviderName, where: object) -> None:
+    body = {"usage": where, "meta": where, "inputTextTokenCount": str(where)}
+    assert PROVIDERS[name].usage(response(body)) is None
+
+
+@pytest.mark.parametrize("name", ["titan", "cohere"])
+@pytest.mark.parametrize(
+    ("said", "read"), [("7", 7), ("0", 0), ("-1", None), ("7.0", None), ("", None), ("²", None), ("9" * 5000, None)]
+)
+def test_what_bedrock_counted_is_read_from_its_header(name: ProviderName, said: str, read: int | None) -> None:
+    headers = {"x-amzn-bedrock-input-token-count": said}
+    answered = response(answering(name, GOOD), headers=headers)
+    assert PROVIDERS[name].usage(answered) == PROVIDERS[name].answer(answered, 1, SPACE).tokens == read
+    assert PROVIDERS[name].usage(response(b"not JSON", headers=headers)) == read
 
 
 # Whatever comes.
@@ -244,7 +302,14 @@ OPENAI_LIKE = st.fixed_dictionaries(
     }
 )
 TEI_LIKE = st.lists(VECTORISH, max_size=3)
-BODIES = st.one_of(JSON, OPENAI_LIKE, TEI_LIKE).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40)
+TITAN_LIKE = st.fixed_dictionaries({"embedding": VECTORISH}, optional={"inputTextTokenCount": JSON})
+COHERE_LIKE = st.fixed_dictionaries(
+    {"embeddings": TEI_LIKE | st.fixed_dictionaries({"float": TEI_LIKE})},
+    optional={"meta": st.fixed_dictionaries({"billed_units": st.fixed_dictionaries({"input_tokens": JSON})}) | JSON},
+)
+BODIES = st.one_of(JSON, OPENAI_LIKE, TEI_LIKE, TITAN_LIKE, COHERE_LIKE).map(
+    lambda value: json.dumps(value).encode()
+) | st.binary(max_size=40)
 RESPONSES = BODIES.map(response)
 
 
@@ -268,8 +333,9 @@ def test_whatever_a_server_sends_is_good_vectors_or_an_invalid_response(
         assert np.abs(lengths - 1).max() < 1.1e-3
 
 
-ERROR_BODIES = BODIES | st.fixed_dictionaries(
-    {"error": JSON | st.fixed_dictionaries({"message": st.text() | JSON, "code": JSON})}
+SAID = JSON | st.fixed_dictionaries({"message": st.text() | JSON, "code": JSON})
+ERROR_BODIES = BODIES | st.one_of(
+    SAID, st.fixed_dictionaries({"error": SAID}), st.fixed_dictionaries({"detail": SAID})
 ).map(lambda value: json.dumps(value).encode())
 HEADERS = st.dictionaries(
     st.sampled_from(["retry-after", "retry-after-ms"]), st.text(max_size=6) | st.floats().map(str)
@@ -315,8 +381,15 @@ def test_a_busy_server_says_how_long_to_wait_and_at_most_a_minute(
 
 
 def saying(name: ProviderName, message: Any, status: int = 400) -> str:
-    body = {"error": {"message": message}} if name == "openai" else {"error": message}
-    return PROVIDERS[name].refusal(response(body, status)).message
+    bodies: dict[ProviderName, object] = {
+        "openai": {"error": {"message": message}},
+        "tei": {"error": message},
+        "titan": {"message": message},
+        "cohere": {"message": message},
+        "voyage": {"detail": message},
+        "jina": {"detail": {"message": message}},
+    }
+    return PROVIDERS[name].refusal(response(bodies[name], status)).message
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -342,3 +415,19 @@ def test_what_is_beyond_the_part_of_a_reason_that_is_repeated_is_never_looked_at
     name: ProviderName, message: str
 ) -> None:
     assert saying(name, message) == saying(name, message[:300])
+
+
+SPLIT_IT = ["Payload too large", "Too many inputs.", "exceeds the maximum batch size", "array too long"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("message", SPLIT_IT)
+def test_a_refusal_of_the_call_as_too_large_is_no_refusal_of_its_inputs(name: ProviderName, message: str) -> None:
+    assert "too large" in saying(name, message)
+    assert "too large" not in saying(name, "The input is too long for this model.")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_server_that_is_loading_its_model_is_cold(name: ProviderName, status: int) -> None:
+    assert "is starting" in saying(name, "Model vendor/small is currently loading", status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,17 @@ from embedge.api.error_table import TABLE
 from embedge.core.request import Text, Tokens
 from embedge.errors import InvalidValue
 from embedge.upstreams import PROVIDERS
-from tests.providers.samples import FOLDER, NAMES, SPACE, TARGET, inputs_of, response_of, samples
+from tests.providers.samples import (
+    FOLDER,
+    NAMES,
+    SPACE,
+    TARGET,
+    inputs_of,
+    response_of,
+    samples,
+    space_of,
+    target_of,
+)
 
 if TYPE_CHECKING:
     from embedge.core.route import ProviderName
@@ -27,8 +36,8 @@ def of(kind: str) -> pytest.MarkDecorator:
 
 @of("requests")
 def test_a_request_is_the_golden_one_to_the_byte(name: ProviderName, sample: dict[str, Any]) -> None:
-    target = replace(TARGET, provider=name, model=sample["model"])
-    request = PROVIDERS[name].request(inputs_of(sample), SPACE, target, sample["secret"])
+    target = target_of(name, sample)
+    request = PROVIDERS[name].request(inputs_of(sample), space_of(sample), target, sample["secret"])
     assert request.path == sample["path"]
     assert [list(header) for header in request.headers] == sample["headers"]
     assert request.body.decode() == sample["body"]
@@ -61,7 +70,18 @@ def test_every_sample_has_a_source_and_every_wire_format_has_samples_of_each_kin
     assert len(list(FOLDER.iterdir())) == 3 * len(NAMES)
 
 
-def test_what_takes_no_token_ids_says_so_before_anything_is_sent() -> None:
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "openai"])
+def test_what_takes_no_token_ids_says_so_before_anything_is_sent(name: ProviderName) -> None:
     with pytest.raises(InvalidValue, match="text, not token ids") as caught:
-        PROVIDERS["tei"].request([Text("a"), Tokens((1,))], SPACE, TARGET, None)
+        PROVIDERS[name].request([Tokens((1,))], SPACE, TARGET, None)
     assert caught.value.param == "input"
+
+
+def test_a_text_among_token_ids_does_not_make_them_text() -> None:
+    with pytest.raises(InvalidValue, match="text, not token ids"):
+        PROVIDERS["tei"].request([Text("a"), Tokens((1,))], SPACE, TARGET, None)
+
+
+def test_texts_are_never_joined_into_one() -> None:
+    with pytest.raises(ValueError, match="unpack"):
+        PROVIDERS["titan"].request([Text("a"), Text("b")], SPACE, TARGET, None)

@@ -1,6 +1,5 @@
-"""What does the router ask of a wire format?"""
+"""What does the router ask of a wire format, and what do wire formats share?"""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -8,25 +7,13 @@ from typing import Protocol, cast
 import numpy as np
 import orjson
 
-from embedge.core.request import Input
+from embedge.core.request import Input, Text
 from embedge.core.route import Space, Target
-from embedge.core.vector_codec import FloatVector, FloatVectors
-from embedge.errors import (
-    CallTooLarge,
-    EmbeddingsNotAvailable,
-    EmbedgeError,
-    RefusedByProvider,
-    UpstreamCold,
-    UpstreamInvalidResponse,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
+from embedge.core.vector_codec import MOST_TOKENS, FloatVector, FloatVectors
+from embedge.errors import EmbedgeError, InvalidValue, UpstreamInvalidResponse
 from embedge.ports import WireRequest, WireResponse
 
 _UNIT_TOLERANCE = 1e-3
-_LONGEST_MESSAGE = 300
-_LONGEST_WAIT_S = 60.0
-_LOOKS_LIKE_A_KEY = re.compile(r"\S*(?:sk-|hf_|Bearer |AKIA|eyJ)\S*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,45 +49,33 @@ class Provider(Protocol):
         ...
 
 
-def refusal_by_status(response: WireResponse, message: str | None) -> EmbedgeError:
-    """Translate a status as most servers mean it; `message` is the server's own, about the caller's input."""
-    match response.status:
-        case 413:
-            return CallTooLarge(f"The model's provider finds this input too large: {_said(message)}", param="input")
-        case 400 | 422:
-            return RefusedByProvider(f"The model's provider refused this input: {_said(message)}", param="input")
-        case 501:
-            return EmbeddingsNotAvailable("This model's server has no embeddings endpoint. Tell its operators.")
-        case 503:
-            return UpstreamCold(
-                "The model's provider is starting, or has no room for this call. Please try again shortly.",
-                retry_after_s=_retry_after_s(response.headers),
-            )
-        case 408 | 409 | 425 | 429 | 500 | 502 | 504 | 529:
-            return UpstreamUnavailable(
-                "The model's provider is busy or down. Please try again shortly.",
-                retry_after_s=_retry_after_s(response.headers),
-            )
-        case _:
-            return UpstreamRejected(
-                f"The model's provider refused our call (status {response.status}). "
-                "This is the deployment's fault, not yours: tell its operators."
-            )
+def headers_for(target: Target, secret: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a JSON call, the key in the one that the target reads it from."""
+    plain = (("content-type", "application/json"), ("accept", "application/json"))
+    if not secret:
+        return plain
+    key = ("api-key", secret) if target.key_header == "api-key" else ("authorization", f"Bearer {secret}")
+    return (*plain, key)
 
 
-def _said(message: str | None) -> str:
-    """Return what may be passed on of a provider's message: a few words, and nothing that looks like a key."""
-    # Cut first: the pattern takes time by the square of the length.
-    return _LOOKS_LIKE_A_KEY.sub("…", (message or "no reason was given")[:_LONGEST_MESSAGE])
+def texts_of(inputs: Sequence[Input]) -> list[str]:
+    """Return the inputs of a wire format that has text only. Raises: InvalidValue for token ids."""
+    texts = [item.content for item in inputs if isinstance(item, Text)]
+    if len(texts) < len(inputs):
+        raise InvalidValue("This model takes text, not token ids. Send strings instead.", param="input")
+    return texts
 
 
-def checked(vectors: FloatVectors, inputs: int, space: Space) -> FloatVectors:
+def checked(rows: Sequence[FloatVector], inputs: int, space: Space) -> FloatVectors:
     """Hold vectors to their space: as many, as long, finite, and of length one where the space says so.
 
     Raises: UpstreamInvalidResponse.
     """
-    if vectors.shape != (inputs, space.dimensions):
-        raise nonsense(f"{inputs} vectors of {space.dimensions} numbers were due, and did not come")
+    if len(rows) != inputs:
+        raise nonsense(f"one vector for each of {inputs} inputs was due, and did not come")
+    if any(row.shape != (space.dimensions,) for row in rows):
+        raise nonsense(f"vectors of {space.dimensions} numbers were due, and did not come")
+    vectors = np.stack(rows)
     with np.errstate(invalid="ignore"):  # a signalling NaN: refused below like any other
         # In float64, whose squares of float32 neither overflow nor vanish.
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
@@ -125,6 +100,13 @@ def floats(numbers: object) -> FloatVector:
         return np.array(numbers, dtype=np.float32)
 
 
+def tokens_in(value: object) -> int | None:
+    """Return a count of tokens; None where it is not one that can be kept."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+        return value
+    return None
+
+
 def nonsense(what: str) -> UpstreamInvalidResponse:
     """Say that an answer cannot be used."""
     return UpstreamInvalidResponse(f"The model's provider gave an unusable answer: {what}. Please try again.")
@@ -138,11 +120,15 @@ def json_of(body: bytes) -> object:
         raise nonsense("it is not JSON") from error
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return how long the server asks us to wait, in seconds; 0 where it does not say."""
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return min(_LONGEST_WAIT_S, max(0.0, float(headers[name]) * unit_s))
-        except (KeyError, ValueError):
-            continue
-    return 0.0
+def fields_of(value: object) -> Mapping[str, object]:
+    """Return a JSON object's fields. Raises: UpstreamInvalidResponse for anything else."""
+    if not isinstance(value, Mapping):
+        raise nonsense("it is not of the form that was asked for")
+    return cast("Mapping[str, object]", value)
+
+
+def items_of(value: object) -> Sequence[object]:
+    """Return a JSON array's items. Raises: UpstreamInvalidResponse for anything else."""
+    if not isinstance(value, list):
+        raise nonsense("it is not of the form that was asked for")
+    return cast("Sequence[object]", value)

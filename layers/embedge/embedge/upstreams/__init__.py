@@ -17,11 +17,22 @@ from embedge.errors import (
 )
 from embedge.ports import Hold, NoAnswer, NotSent, Secrets, TimedOut, Transport
 from embedge.providers.base import Provider
+from embedge.providers.cohere import Cohere
+from embedge.providers.jina import Jina
 from embedge.providers.openai import OpenAI
 from embedge.providers.tei import TextEmbeddingsInference
+from embedge.providers.titan import Titan
+from embedge.providers.voyage import Voyage
 from embedge.upstreams.retrying import MAX_ATTEMPTS, pause_s, worth_trying_again
 
-PROVIDERS: Mapping[ProviderName, Provider] = {"openai": OpenAI(), "tei": TextEmbeddingsInference()}
+PROVIDERS: Mapping[ProviderName, Provider] = {
+    "openai": OpenAI(),
+    "tei": TextEmbeddingsInference(),
+    "titan": Titan(),
+    "cohere": Cohere(),
+    "voyage": Voyage(),
+    "jina": Jina(),
+}
 
 Counting = asyncio.Task[Mapping[bytes, int] | None]
 
