@@ -157,6 +157,70 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+def served_by(
+    provider: str, transport: str = "https", *, space: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """What a route changes to be served by this wire format."""
+    served = target(provider=provider, transport=transport, **changes)
+    return {"targets": [served], "token_inputs": "refused", **in_space(**(space or {}))}
+
+
+SERVED: list[tuple[dict[str, Any], int]] = [
+    (served_by("openai"), 2048),
+    (served_by("openai", "sagemaker"), 2048),
+    (served_by("tei"), 2048),
+    (served_by("tei", "sagemaker"), 2048),
+    (served_by("titan", "bedrock", space={"dimensions": 256}), 1),
+    (served_by("cohere", space={"input_type": "search_query"}), 96),
+    (served_by("cohere", "bedrock", space={"input_type": "clustering"}), 96),
+    (served_by("cohere", space={"input_type": "search_query"}, limits={"inputs": 7}), 7),
+    (served_by("voyage"), 1000),
+    (served_by("voyage", space={"input_type": "document"}), 1000),
+    (served_by("jina", space={"input_type": "retrieval.passage"}), 2048),
+]
+
+
+@pytest.mark.parametrize(("changes", "inputs"), SERVED)
+def test_a_call_carries_what_its_wire_format_takes_or_what_the_operator_says(
+    changes: dict[str, Any], inputs: int
+) -> None:
+    (served,) = route(**changes).targets
+    assert served.limits.inputs == inputs
+
+
+UNSERVED: list[tuple[dict[str, Any], str]] = [
+    (served_by("titan", space={"dimensions": 256}), "transport: titan goes over 'bedrock'"),
+    (served_by("openai", "bedrock"), "transport: openai goes over 'https', 'sagemaker'"),
+    (served_by("cohere", "sagemaker", space={"input_type": "search_query"}), "transport: cohere goes over"),
+    (served_by("voyage", "bedrock"), "transport: voyage goes over 'https'"),
+    (served_by("jina", "sagemaker"), "transport: jina goes over 'https'"),
+    (served_by("titan", "bedrock", space={"dimensions": 256}, limits={"inputs": 2}), "limits.inputs: .* at most 1$"),
+    (served_by("cohere", space={"input_type": "search_query"}, limits={"inputs": 97}), "limits.inputs: .* most 96$"),
+    (served_by("voyage", limits={"inputs": 1001}), "limits.inputs: .* at most 1000$"),
+    (served_by("titan", "bedrock", space={"dimensions": 768}), "space.dimensions: titan has 1024, 256, 512"),
+    (served_by("cohere"), "space.input_type: cohere has 'classification', 'clustering', 'search_document'"),
+    (served_by("cohere", space={"input_type": "document"}), "space.input_type: cohere has"),
+    (served_by("voyage", space={"input_type": "search_query"}), "space.input_type: voyage has '', 'document', 'query'"),
+    (served_by("openai", space={"input_type": "query"}), "space.input_type: openai has ''"),
+    (served_by("tei", space={"input_type": "query"}), "space.input_type: tei has ''"),
+    (served_by("tei") | {"token_inputs": "native"}, "token_inputs: tei takes text only"),
+    (served_by("voyage") | {"token_inputs": "native"}, "token_inputs: voyage takes text only"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), UNSERVED)
+def test_a_target_that_cannot_serve_its_route_is_refused_when_it_is_written(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidValue, match=said):
+        route(**changes)
+
+
+def test_sources_are_for_people() -> None:
+    sources = ["https://vendor.test/models, read 2026-11"]
+    assert route(sources=sources) == route()
+    with pytest.raises(InvalidValue, match=r"sources\.0: "):
+        route(sources=[""])
+
+
 @pytest.mark.parametrize(("changes", "field"), WRONG)
 def test_a_field_that_is_wrong_is_refused_by_its_name(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidValue) as caught:

@@ -30,6 +30,7 @@ from embedge.core.route import (
     TokenizerFamily,
     TransportName,
 )
+from embedge.core.wire_formats import WIRE_FORMATS, misfits
 from embedge.errors import InvalidValue
 
 _Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
@@ -62,11 +63,19 @@ class _Tokenizer(_Document):
 
 
 class _Limits(_Document):
-    # OpenAI's own limits (API reference, read 2026-08); a self-hosted server's are smaller.
-    inputs: Annotated[int, Field(ge=1, le=2048)] = 2048
+    # OpenAI's own limits (API reference, read 2026-08), or the wire format's; a self-hosted server's are smaller.
+    inputs: Annotated[int, Field(ge=1, le=2048)] | None = None
     tokens: Annotated[int, Field(ge=1)] = 300_000
     body_bytes: Annotated[int, Field(ge=1)] = 4_000_000
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+
+    def of(self, provider: ProviderName) -> CallLimits:
+        return CallLimits(
+            inputs=self.inputs or WIRE_FORMATS[provider].inputs,
+            tokens=self.tokens,
+            body_bytes=self.body_bytes,
+            concurrency=self.concurrency,
+        )
 
 
 class _Target(_Document):
@@ -104,7 +113,7 @@ class _Target(_Document):
             model=self.model or model,
             secret=self.secret,
             price_nano_usd_per_million_tokens=int(self.price_usd_per_million_tokens * _NANO),
-            limits=CallLimits(**self.limits.model_dump()),
+            limits=self.limits.of(self.provider),
             priority=self.priority,
             connect_timeout_s=self.connect_timeout_s,
             read_timeout_s=self.read_timeout_s,
@@ -133,6 +142,8 @@ class _Route(_Document):
     created_s: Annotated[int, Field(ge=0, le=2**53)] = 0
     embeds: bool = True
     hedged: bool = False
+    # Where its dimensions, limits and prices stand, and when they were read; for people.
+    sources: tuple[Annotated[str, Field(min_length=1, max_length=300)], ...] = ()
 
     @model_validator(mode="after")
     def _one_id_each(self) -> "_Route":
@@ -168,7 +179,7 @@ def parse_route(document: str | bytes) -> Route:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
         raise InvalidValue(f"This is not a route: {wrong}") from error
     targets = sorted((target.target(read.space.model) for target in read.targets), key=lambda target: target.priority)
-    return Route(
+    route = Route(
         alias=read.alias,
         names=read.names,
         space=Space(**read.space.model_dump()),
@@ -184,3 +195,6 @@ def parse_route(document: str | bytes) -> Route:
         embeds=read.embeds,
         hedged=read.hedged,
     )
+    if wrong := "; ".join(misfits(route)):
+        raise InvalidValue(f"This is not a route: {wrong}")
+    return route
