@@ -7,7 +7,7 @@ from embedge.core import vector_codec
 from embedge.core.admission import Wanted
 from embedge.core.batching import UpstreamCall
 from embedge.core.gcra import RateState
-from embedge.core.metering import cost_nano_usd, estimated_tokens, split_by_size
+from embedge.core.metering import cost_nano_usd, credible_tokens, estimated_tokens, split_by_size
 from embedge.core.request import Encoding
 from embedge.core.vector_codec import FloatVectors, StoredVector
 
@@ -43,9 +43,12 @@ class Embedded:
 
 
 def billed_tokens(call: UpstreamCall, reported: int | None, counted: Mapping[bytes, int] | None) -> int:
-    """Return what a call is billed for: what the provider reports, else what was counted, else an estimate."""
+    """Return what a call is billed for: what the provider reports, else what was counted, else an estimate.
+
+    A report is believed up to what these inputs can come to at all; where this returns less, it was not.
+    """
     if reported is not None:
-        return reported
+        return _believed(call, reported)
     return sum(_tokens_of(call, None, counted)[0])
 
 
@@ -83,10 +86,14 @@ def saved_nano_usd(wanted: Wanted, vectors: Mapping[bytes, StoredVector], fetche
     return cost_nano_usd(everything - sum(vectors[key].tokens for key in fetched), price)
 
 
+def _believed(call: UpstreamCall, reported: int) -> int:
+    return min(reported, sum(credible_tokens(miss.size_bytes) for miss in call.misses))
+
+
 def _tokens_of(call: UpstreamCall, reported: int | None, counted: Mapping[bytes, int] | None) -> tuple[list[int], bool]:
     """Return the tokens of each miss, and whether they are an estimate."""
     if counted is not None:
         return [counted[miss.key] for miss in call.misses], False
     if reported is not None:
-        return split_by_size(reported, [miss.size_bytes for miss in call.misses]), len(call.misses) > 1
+        return split_by_size(_believed(call, reported), [miss.size_bytes for miss in call.misses]), len(call.misses) > 1
     return [estimated_tokens(miss.size_bytes, miss.token_bound) for miss in call.misses], True

@@ -8,6 +8,8 @@ from embedge.core.route import Tokenizer, TokenizerFamily
 BYTES_PER_TOKEN_ESTIMATE = 4
 # A text of up to this size is counted to its end; of a larger one, counting may stop at one token over the maximum.
 COUNTED_TO_THE_END_BYTES = 65_536
+_MOST_TOKENS_PER_BYTE = 12
+_TOKENS_OF_A_PROMPT = 256
 
 # Tokens that a family adds to every text ([CLS] and [SEP]).
 _SPECIAL_TOKENS: dict[TokenizerFamily, int] = {"cl100k": 0, "byte_bpe": 0, "bert": 2}
@@ -47,6 +49,15 @@ def fewest_tokens(size_bytes: int, tokenizer: Tokenizer | None) -> int:
 def estimated_tokens(size_bytes: int, bound: int) -> int:
     """Return a guess for a text that nobody counted; at least one, at most `bound`."""
     return max(1, min(bound, -(-size_bytes // BYTES_PER_TOKEN_ESTIMATE)))
+
+
+def credible_tokens(size_bytes: int) -> int:
+    """Return a number of tokens beyond which no count of a text of `size_bytes` can be true.
+
+    The worst that is known: three bytes (U+FDFA) that NFKC makes eighteen letters of, each of them two bytes, and a
+    tokenizer that falls back to bytes. Beside it room for what a provider puts before a text and counts as well.
+    """
+    return _MOST_TOKENS_PER_BYTE * size_bytes + _TOKENS_OF_A_PROMPT
 
 
 def split_by_size(total: int, sizes_bytes: Sequence[int]) -> list[int]:
