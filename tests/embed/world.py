@@ -213,7 +213,7 @@ class World:
             cache=self.cache,
             ledger=self.ledger,
             tokenizers=Counter(able=self.setup.counts),
-            upstreams=Upstreams({"https": self.server}, NoSecrets(), lambda: 0.0),
+            upstreams=Upstreams({"https": self.server}, NoSecrets(), lambda: 0.0, self.faults.append),
             largest_answer_bytes=LARGEST_KEPT_BYTES,
         )
         self.observation = Observation()

@@ -84,6 +84,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
             {"https": https, "sagemaker": SageMakerTransport(aws), "bedrock": BedrockTransport(aws)},
             ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault),
             random.random,
+            telemetry.fault,
         ),
         largest_answer_bytes=settings.largest_kept_bytes if answers else settings.largest_answer_bytes,
     )

@@ -1,162 +1,132 @@
-"""How do misses become vectors? Calls in parallel to the targets of one space, tried again only where that helps."""
+"""How do misses become vectors? Calls in parallel to the targets of one space, and again where that can help.
+
+What is decided is in the files beside this one, and is pure: where a call goes next (`journey`), what a failure means
+(`verdict`), when a target is left alone (`breaker`, `retry_budget`), how long to wait (`pauses`, `latencies`). What is
+done is here, and in `sending`, `hedging` and `reloading`.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from embedge.core.assembly import Delivered, billed_tokens
-from embedge.core.batching import Plan, UpstreamCall
-from embedge.core.metering import cost_nano_usd
-from embedge.core.route import ProviderName, Route, Target, TransportName
-from embedge.errors import (
-    EmbedgeError,
-    LimitReached,
-    UpstreamInvalidResponse,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
-from embedge.ports import Hold, NoAnswer, NotSent, Secrets, TimedOut, Transport
-from embedge.providers.base import Provider
-from embedge.providers.cohere import Cohere
-from embedge.providers.jina import Jina
-from embedge.providers.openai import OpenAI
-from embedge.providers.tei import TextEmbeddingsInference
-from embedge.providers.titan import Titan
-from embedge.providers.voyage import Voyage
-from embedge.upstreams.retrying import MAX_ATTEMPTS, pause_s, worth_trying_again
+from embedge.core.assembly import Delivered
+from embedge.core.batching import UpstreamCall
+from embedge.core.route import TransportName
+from embedge.errors import CallTooLarge
+from embedge.ports import Secrets, Transport
+from embedge.upstreams.halving import MOST_HALVINGS, by_name, halves
+from embedge.upstreams.hedging import send_hedged
+from embedge.upstreams.journey import Journey, Leg, Send, Stop, Wait, deadline_passed
+from embedge.upstreams.order import Counting, Errand, Fetched, Order
+from embedge.upstreams.provider_table import PROVIDERS
+from embedge.upstreams.reloading import reload
+from embedge.upstreams.sending import Sender, Try
+from embedge.upstreams.target_order import in_order
+from embedge.upstreams.target_states import TargetStates
 
-PROVIDERS: Mapping[ProviderName, Provider] = {
-    "openai": OpenAI(),
-    "tei": TextEmbeddingsInference(),
-    "titan": Titan(),
-    "cohere": Cohere(),
-    "voyage": Voyage(),
-    "jina": Jina(),
-}
-
-Counting = asyncio.Task[Mapping[bytes, int] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What one request wants from upstream, and what it may spend of time and money."""
-
-    plan: Plan
-    route: Route
-    hold: Hold
-    counting: Counting
-    deadline_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What came, and the first thing that went wrong; what came is paid for, and worth keeping either way."""
-
-    delivered: tuple[Delivered, ...]
-    error: EmbedgeError | None
+__all__ = ["PROVIDERS", "Counting", "Fetched", "Order", "Upstreams"]
 
 
 class Upstreams:
-    """Calls targets. One per process: it knows how many calls to each target are under way."""
+    """Calls targets. One per process: it remembers how each target fares."""
 
     def __init__(
-        self, transports: Mapping[TransportName, Transport], secrets: Secrets, random: Callable[[], float]
+        self,
+        transports: Mapping[TransportName, Transport],
+        secrets: Secrets,
+        random: Callable[[], float],
+        on_fault: Callable[[str], None],
     ) -> None:
-        """Take the ways to send, the secrets, and a source of numbers from 0 to 1 for jitter."""
-        self._transports = transports
-        self._secrets = secrets
-        self._random = random
-        self._places: dict[str, asyncio.Semaphore] = {}
+        """Take the ways to send, the secrets, a source of numbers from 0 up to 1, and what counts faults."""
+        self._sender = Sender(transports, secrets, random, on_fault)
+        self._states = TargetStates()
 
     async def embed(self, order: Order) -> Fetched:
         """Send every call of the plan. Calls not yet sent when one has failed for good are not sent any more.
 
         Raises: nothing but faults of our own; what a target does is in the result.
         """
-        failed = asyncio.Event()
-        tasks = [asyncio.create_task(self._call(call, order, failed)) for call in order.plan.calls]
+        errand = Errand(order)
         try:
-            await asyncio.wait(tasks, timeout=order.deadline_s - asyncio.get_running_loop().time())
-        finally:
-            late = [task for task in tasks if not task.done()]
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        outcomes = [_deadline_passed() if task.cancelled() else task.result() for task in tasks]
-        delivered = tuple(outcome for outcome in outcomes if isinstance(outcome, Delivered))
-        errors = [outcome for outcome in outcomes if isinstance(outcome, EmbedgeError)]
-        return Fetched(delivered, errors[0] if errors else None)
-
-    async def _call(self, call: UpstreamCall, order: Order, failed: asyncio.Event) -> Delivered | EmbedgeError | None:
-        """Return what one call of the plan came to; None where it was not sent because another had failed."""
-        targets = order.route.targets
-        error: EmbedgeError = _deadline_passed()
-        for attempt in range(MAX_ATTEMPTS):
-            target = targets[attempt % len(targets)]
-            async with self._place(target):
-                if failed.is_set():
-                    return None
-                try:
-                    return await self._attempt(call, target, order)
-                except LimitReached as refused:  # there is no money for another try: what the last one met stands
-                    return self._give_up(error if attempt else refused, failed)
-                except EmbedgeError as refused:
-                    error = refused
-            if not worth_trying_again(error, attempt, len(targets)):
-                break
-            pause = pause_s(error, attempt, self._random())
-            if asyncio.get_running_loop().time() + pause >= order.deadline_s:
-                break
-            await asyncio.sleep(pause)
-        return self._give_up(error, failed)
-
-    @staticmethod
-    def _give_up(error: EmbedgeError, failed: asyncio.Event) -> EmbedgeError:
-        failed.set()
-        return error
-
-    async def _attempt(self, call: UpstreamCall, target: Target, order: Order) -> Delivered:
-        """Send once. What it may cost is held before it is sent, and what it did cost is billed."""
-        provider = PROVIDERS[target.provider]
-        secret = await self._secrets.reveal(target)
-        request = provider.request([miss.content for miss in call.misses], order.route.space, target, secret)
-        bound = cost_nano_usd(call.token_bound(), target.price_nano_usd_per_million_tokens)
-        payment = await order.hold.attempt(bound, bound if provider.bills_undelivered else 0)
-        try:
-            response = await self._transports[target.transport].send(target, request)
-        except NotSent as fault:
-            payment.unbilled()
-            raise _unavailable() from fault
-        except NoAnswer as fault:
-            payment.unknown()
-            timed_out = isinstance(fault, TimedOut)
-            raise (UpstreamTimeout(_SLOW, retry_after_s=0.0) if timed_out else _unavailable()) from fault
-        if not response.is_success():
-            payment.unbilled()
-            raise provider.refusal(response)
-        price = target.price_nano_usd_per_million_tokens
-        try:
-            answer = provider.answer(response, len(call.misses), order.route.space)
-        except UpstreamInvalidResponse:
-            usage = provider.usage(response)
-            payment.unknown() if usage is None else payment.billed(cost_nano_usd(usage, price))
-            raise
-        counted = await asyncio.shield(order.counting)
-        tokens = billed_tokens(call, answer.tokens, counted)
-        payment.billed(cost_nano_usd(tokens, price))
-        return Delivered(call, answer.vectors, answer.tokens, tokens, target.id)
-
-    def _place(self, target: Target) -> asyncio.Semaphore:
-        return self._places.setdefault(target.id, asyncio.Semaphore(target.limits.concurrency))
+            async with asyncio.timeout_at(order.deadline_s), asyncio.TaskGroup() as tasks:
+                for call in order.plan.calls:
+                    tasks.create_task(_Way(self._sender, self._states, errand, tasks).go(call))
+        except TimeoutError:
+            errand.fail(deadline_passed())
+        except ExceptionGroup as faults:
+            raise faults.exceptions[0] from faults
+        return Fetched(tuple(errand.delivered), errand.error)
 
 
-_DOWN = "The model's provider cannot be reached. Please try again shortly."
-_SLOW = "The model's provider did not answer in time. Please try again, with fewer inputs in one request if it lasts."
+@dataclass(slots=True)
+class _Way:
+    """The way of one call of a plan, and of its halves."""
 
+    sender: Sender
+    states: TargetStates
+    errand: Errand
+    tasks: asyncio.TaskGroup
+    halvings: int = 0
 
-def _unavailable() -> UpstreamUnavailable:
-    return UpstreamUnavailable(_DOWN, retry_after_s=0.0)
+    async def go(self, call: UpstreamCall) -> None:
+        """Send the call until it has come, or nothing helps any more; the errand then knows."""
+        order, loop = self.errand.order, asyncio.get_running_loop()
+        targets = in_order(order.route.targets, self.sender.random)
+        legs = [Leg(target, self.states.of(order.route, target)) for target in targets]
+        journey = Journey(legs, order.deadline_s)
+        while self._is_wanted(journey):
+            match journey.next(loop.time()):
+                case Stop(error):
+                    self.errand.fail(by_name(error, call))
+                case Wait(until_s):
+                    await self.errand.pause(until_s)
+                case Send(leg):
+                    if await self._visit(call, leg, journey):
+                        return
 
+    async def _visit(self, call: UpstreamCall, leg: Leg, journey: Journey) -> bool:
+        """Send the call to a target, once there is a place for it; return whether nothing remains to be done for it."""
+        loop, this = asyncio.get_running_loop(), Try(call, leg.target, leg.state, self.errand.order)
+        async with leg.state.places:
+            # Waiting took time, and what other calls met meanwhile counts for this one too.
+            if not self._is_wanted(journey) or journey.next(loop.time()) != Send(leg):
+                return False
+            sent_s = loop.time()
+            self._count(leg, journey)
+            outcome = await send_hedged(self.sender, this, leg, journey, self.errand)
+        if isinstance(outcome, Delivered):
+            self.errand.delivered.append(outcome)
+            return True
+        if isinstance(outcome.error, CallTooLarge) and self._halve(call):
+            return True
+        if outcome.again == "reload" and not leg.reloaded and not await reload(self.sender, this, sent_s):
+            outcome = replace(outcome, again="elsewhere")
+        journey.failed(leg, outcome, loop.time(), self.sender.random())
+        return False
 
-def _deadline_passed() -> UpstreamTimeout:
-    return UpstreamTimeout(_SLOW)
+    def _is_wanted(self, journey: Journey) -> bool:
+        """Tell whether to send: not once another call has failed for good.
+
+        The halves of a call are still sent once each where it was one of their own inputs that was too large: it fails
+        alone, and the others are kept for the caller's next try.
+        """
+        error = self.errand.error
+        return error is None or (isinstance(error, CallTooLarge) and self.halvings > 0 and not journey.has_failed())
+
+    def _count(self, leg: Leg, journey: Journey) -> None:
+        if leg.sent:
+            self.sender.on_fault("cold_retried" if leg.cold else "call_retried")
+        elif journey.has_failed():
+            self.sender.on_fault("call_failed_over")
+        journey.sent(leg)
+
+    def _halve(self, call: UpstreamCall) -> bool:
+        """Send the halves of a call instead; return whether it could still be halved."""
+        parts = halves(call)
+        if not parts or self.halvings >= MOST_HALVINGS:
+            return False
+        self.halvings += 1
+        self.sender.on_fault("call_halved")
+        for part in parts:
+            self.tasks.create_task(self.go(part))
+        return True

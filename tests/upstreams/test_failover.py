@@ -1,0 +1,205 @@
+"""Where does a call go when a target fails, how often, and when not at all?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedge.errors import (
+    BudgetSpent,
+    EmbeddingsNotAvailable,
+    RefusedByProvider,
+    UpstreamError,
+    UpstreamInvalidResponse,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from embedge.upstreams.retry_budget import FULL
+from tests.embed.world import LIMITS, PRICE
+from tests.upstreams.simulated import simulated
+from tests.upstreams.world import READ_TIMEOUT_S, Deed, Kind, Setup, World
+
+if TYPE_CHECKING:
+    from embedge.errors import EmbedgeError
+
+
+@simulated
+async def test_the_lowest_priority_is_asked_first_and_the_next_only_where_it_fails() -> None:
+    world = World(Setup(priorities=(1, 0, 2)))
+    world.servers.will("b", "right", "broken", "busy")
+    for number in range(3):
+        await world.ask([str(number)])
+    assert world.targets_asked() == "bbaba"
+
+
+@simulated
+async def test_targets_of_one_priority_share_the_calls_by_their_weights() -> None:
+    world = World(Setup(priorities=(0, 0, 1), weights=(3, 1, 9)))
+    for number in range(400):
+        await world.ask([str(number)])
+    asked = Counter(world.targets_asked())
+    assert abs(asked["a"] - 300) < 40
+    assert asked["c"] == 0
+
+
+@simulated
+async def test_every_target_is_asked_before_any_is_asked_again_and_that_only_after_a_pause() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", "broken")
+    world.servers.will("b", "broken")
+    await world.ask(["text"])
+    first, second, third = world.servers.sent
+    assert world.targets_asked() in {"aba", "abb"}
+    assert first.at_s == second.at_s < third.at_s
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("refuses the connection", UpstreamUnavailable), ("busy", UpstreamUnavailable)]
+)
+@simulated
+async def test_a_call_is_tried_three_times_or_once_at_each_of_more_targets(
+    kind: Kind, expected: type[EmbedgeError]
+) -> None:
+    for targets in (1, 2, 3, 5):
+        world = World(Setup(priorities=range(targets)))
+        world.servers.always = dict.fromkeys("abcde", Deed(kind))
+        assert isinstance(await world.outcome(["text"]), expected)
+        assert len(world.servers.sent) == max(3, targets)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("refuses the key", UpstreamRejected),
+        ("drops one", UpstreamInvalidResponse),
+        ("not finite", UpstreamInvalidResponse),
+        ("repeats an index", UpstreamInvalidResponse),
+        ("no embeddings", EmbeddingsNotAvailable),
+    ],
+)
+@simulated
+async def test_what_the_same_target_would_only_say_again_is_asked_of_others_alone(
+    kind: Kind, expected: type[EmbedgeError]
+) -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", kind, kind)
+    await world.ask(["text"])
+    world.servers.will("b", kind)
+    assert isinstance(await world.outcome(["other"]), expected)
+    assert world.targets_asked() == "abab"
+
+
+@simulated
+async def test_what_is_wrong_with_the_input_is_asked_of_nobody_else() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", "refuses the input")
+    error = await world.outcome(["text"])
+    assert isinstance(error, RefusedByProvider)
+    assert error.param == "input[0]"
+    assert world.targets_asked() == "a"
+
+
+@simulated
+async def test_a_server_that_says_how_long_to_wait_is_not_asked_before() -> None:
+    world = World()
+    world.servers.will("a", Deed("busy", retry_after_s=3.0))
+    await world.ask(["text"])
+    first, second = world.servers.sent
+    assert 3.0 <= second.at_s - first.at_s <= 3.2
+
+
+@simulated
+async def test_where_the_wait_does_not_fit_the_deadline_the_caller_hears_at_once_how_long_it_is() -> None:
+    world = World()
+    world.servers.will("a", Deed("busy", retry_after_s=40.0))
+    before_s = asyncio.get_running_loop().time()
+    error = await world.outcome(["text"], seconds=20)
+    assert isinstance(error, UpstreamUnavailable)
+    assert error.retry_after_s == 40.0
+    assert asyncio.get_running_loop().time() == before_s
+
+
+@simulated
+async def test_another_target_is_asked_while_one_says_wait() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", Deed("busy", retry_after_s=40.0))
+    await world.ask(["text"])
+    assert world.targets_asked() == "ab"
+
+
+@simulated
+async def test_a_busy_target_gets_a_fifth_more_than_it_is_asked_for_and_no_more() -> None:
+    world = World()
+    world.servers.always["a"] = Deed("busy")
+    calls = 200
+    for number in range(calls):
+        await world.outcome([str(number)])
+    assert calls + FULL <= len(world.servers.sent) <= calls + FULL + calls / 5
+
+
+@simulated
+async def test_failing_over_to_another_target_needs_no_permission() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.always["a"] = Deed("busy")
+    for number in range(200):
+        await world.ask([str(number)])
+
+
+@simulated
+async def test_no_more_calls_than_a_targets_limit_are_under_way_and_waiting_counts_against_the_deadline() -> None:
+    world = World(Setup(inputs_a_call=1, concurrency=2))
+    world.servers.usual_s = 1.0
+    error = await world.outcome([str(number) for number in range(20)], seconds=5.5)
+    assert isinstance(error, UpstreamTimeout)
+    assert world.servers.most_at_once["a"] == 2
+    assert len(world.servers.sent) == 12
+
+
+@simulated
+async def test_a_place_is_given_up_during_a_pause() -> None:
+    world = World(Setup(inputs_a_call=1, concurrency=1))
+    world.servers.will("a", Deed("busy", retry_after_s=5.0))
+    await world.ask(["first", "second", "third"])
+    assert [entry.texts[0] for entry in world.servers.sent] == ["first", "second", "third", "first"]
+
+
+@simulated
+async def test_a_pause_ends_when_another_call_has_failed_for_good() -> None:
+    world = World(Setup(inputs_a_call=1))
+    world.servers.will("a", Deed("busy", retry_after_s=15.0), Deed("refuses the input", delay_s=1.0))
+    before_s = asyncio.get_running_loop().time()
+    assert isinstance(await world.outcome(["first", "second"]), RefusedByProvider)
+    assert asyncio.get_running_loop().time() == before_s + 1.0
+
+
+@simulated
+async def test_a_target_that_hangs_is_left_for_the_next_in_time_and_counts_as_billed() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", "hangs")
+    before_s = asyncio.get_running_loop().time()
+    await world.ask(["text"], seconds=25)
+    assert asyncio.get_running_loop().time() - before_s == pytest.approx(READ_TIMEOUT_S + world.servers.usual_s)
+    assert await world.charged_nano_usd() > world.servers.billed_nano_usd / 2
+
+
+@simulated
+async def test_a_try_that_the_budget_does_not_cover_is_not_sent_and_what_the_last_one_met_stands() -> None:
+    text = "some text"
+    bound = -(-len(text) * PRICE // 1_000_000)
+    world = World(Setup(priorities=(0, 1), limits=replace(LIMITS, total_nano_usd=bound)))
+    world.servers.will("a", "resets")
+    assert isinstance(await world.outcome([text]), UpstreamUnavailable)
+    assert world.targets_asked() == "a"
+    assert isinstance(await world.outcome([text]), BudgetSpent)
+
+
+@simulated
+async def test_what_a_request_never_got_it_never_asks_for_after_its_deadline() -> None:
+    world = World()
+    assert isinstance(await world.outcome(["text"], seconds=0.0), UpstreamError)
+    assert world.servers.sent == []
