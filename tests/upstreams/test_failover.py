@@ -58,6 +58,15 @@ async def test_every_target_is_asked_before_any_is_asked_again_and_that_only_aft
     assert first.at_s == second.at_s < third.at_s
 
 
+@simulated
+async def test_a_target_that_was_never_asked_comes_before_one_that_is_ready_again() -> None:
+    world = World(Setup(priorities=(0, 1, 2)))
+    world.servers.will("a", "broken")
+    world.servers.will("b", Deed("broken", delay_s=5.0))
+    await world.ask(["text"])
+    assert world.targets_asked() == "abc"
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"), [("refuses the connection", UpstreamUnavailable), ("busy", UpstreamUnavailable)]
 )

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from embedge.errors import RefusedByProvider
+from embedge.upstreams.retry_budget import FULL
 from tests.embed.world import LIMITS, PRICE
 from tests.upstreams.simulated import simulated
 from tests.upstreams.world import Deed, Setup, World
@@ -99,11 +100,32 @@ async def test_a_target_that_has_become_slow_is_not_sent_everything_twice() -> N
 
 
 @simulated
+async def test_many_calls_that_are_slow_at_once_are_sent_again_only_as_often_as_the_retry_budget_permits() -> None:
+    world = await usual(replace(HEDGED, priorities=(0,), concurrency=60))
+    world.servers.will("a", *[SLOW] * 60)
+    await asyncio.gather(*(world.ask([str(number)]) for number in range(30)))
+    assert len(world.servers.sent) <= 30 + FULL + 30 / 5
+
+
+@simulated
+async def test_a_call_that_was_cut_off_is_known_to_have_taken_so_long() -> None:
+    world = await usual()
+    world.servers.always["a"] = SLOW
+    waits_s = list[float]()
+    for number in range(7):
+        await world.ask([str(number)])
+        first, second = world.servers.sent[-2:]
+        waits_s.append(second.at_s - first.at_s)
+    assert waits_s[0] == pytest.approx(0.1, abs=0.01)
+    assert waits_s[-1] > 0.15
+
+
+@simulated
 async def test_a_second_call_does_not_wait_for_a_place() -> None:
-    world = await usual(replace(HEDGED, concurrency=1, priorities=(0,)))
-    world.servers.will("a", Deed("right", delay_s=3.0))
-    assert await seconds_for(world, "text") == pytest.approx(3.0, abs=0.01)
-    assert len(world.servers.sent) == 1
+    world = await usual(replace(HEDGED, concurrency=2, priorities=(0,)))
+    world.servers.will("a", Deed("right", delay_s=3.0), Deed("right", delay_s=0.5))
+    await asyncio.gather(world.ask(["first"]), world.ask(["second"]))
+    assert len(world.servers.sent) == 2
 
 
 @simulated

@@ -54,6 +54,17 @@ async def test_waiting_for_a_server_to_start_uses_up_neither_tries_nor_the_retry
 
 
 @simulated
+async def test_a_server_that_starts_is_asked_again_also_when_its_retry_budget_is_spent() -> None:
+    world = World()
+    world.servers.always["a"] = Deed("busy")
+    for number in range(30):
+        await world.outcome([str(number)])
+    world.servers.always["a"] = Deed("right")
+    world.servers.will("a", COLD, COLD)
+    await world.ask(["text"])
+
+
+@simulated
 async def test_while_one_target_starts_another_serves() -> None:
     world = World(Setup(priorities=(0, 1)))
     world.servers.always["a"] = Deed("cold")
