@@ -13,6 +13,7 @@ from embedge.errors import (
     BudgetSpent,
     EmbeddingsNotAvailable,
     RefusedByProvider,
+    ServiceUnavailable,
     UpstreamError,
     UpstreamInvalidResponse,
     UpstreamRejected,
@@ -212,3 +213,21 @@ async def test_what_a_request_never_got_it_never_asks_for_after_its_deadline() -
     world = World()
     assert isinstance(await world.outcome(["text"], seconds=0.0), UpstreamError)
     assert world.servers.sent == []
+
+
+@simulated
+async def test_a_target_whose_secret_is_out_of_reach_is_left_for_the_next() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.secrets.out_of_reach.add("env:a")
+    await world.ask(["text"])
+    world.secrets.out_of_reach.add("env:b")
+    assert isinstance(await world.outcome(["other"]), ServiceUnavailable)
+    assert world.targets_asked() == "b"
+
+
+@simulated
+async def test_a_fault_of_our_own_is_raised_as_what_it_is() -> None:
+    world = World(Setup(inputs_a_call=1))
+    world.world.services = replace(world.world.services, upstreams=world.upstreams({}))
+    with pytest.raises(KeyError):
+        await world.outcome(["text", "other"])

@@ -19,19 +19,20 @@ import pybase64
 
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.core.metering import cost_nano_usd
-from embedge.errors import EmbedgeError
+from embedge.errors import EmbedgeError, ServiceUnavailable
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
 from embedge.upstreams import Upstreams
 from tests.embed import world as embed_world
-from tests.embed.world import DIMENSIONS, MODEL, PRICE, NoSecrets, is_right, tokens_of, vector_of
+from tests.embed.world import DIMENSIONS, MODEL, PRICE, is_right, tokens_of, vector_of
 from tests.fakes import FakeControlTable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from embedge.core.assembly import Embedded
     from embedge.core.request import Limits
-    from embedge.core.route import Target
+    from embedge.core.route import Target, TransportName
+    from embedge.ports import Transport
 
 Kind = Literal[
     "right", "in reverse", "resets", "refuses the connection", "hangs", "busy", "broken", "cold", "drops one",
@@ -146,6 +147,18 @@ def _answer(kind: Kind, texts: Sequence[str]) -> bytes:
     return json.dumps({"data": data, "usage": {"prompt_tokens": tokens}}).encode()
 
 
+class Secrets:
+    """The Secrets port: each target has one, and those `out_of_reach` cannot be had."""
+
+    def __init__(self) -> None:
+        self.out_of_reach: set[str] = set()
+
+    async def reveal(self, reference: str) -> str:
+        if reference in self.out_of_reach:
+            raise ServiceUnavailable("out of reach")
+        return "sk-test"
+
+
 @dataclass(frozen=True)
 class Setup:
     """What differs between worlds: the targets are named a, b, c, …; those of one `priority` share the calls."""
@@ -166,6 +179,7 @@ class World:
     def __init__(self, setup: Setup | None = None) -> None:
         self.setup = setup or Setup()
         self.servers = Servers()
+        self.secrets = Secrets()
         self.world = embed_world.World(embed_world.Setup(limits=self.setup.limits))
         self.faults: list[str] = []
         self.asked = 0
@@ -173,10 +187,12 @@ class World:
         self.world.services = replace(
             self.world.services,
             routes=ControlRoutes(control, self.world.clock, self.faults.append),
-            upstreams=Upstreams(
-                {"https": self.servers}, NoSecrets(), Random(self.setup.seed).random, self.faults.append
-            ),
+            upstreams=self.upstreams({"https": self.servers}),
         )
+
+    def upstreams(self, transports: Mapping[TransportName, Transport]) -> Upstreams:
+        """Return what is tested, over these ways to send."""
+        return Upstreams(transports, self.secrets, Random(self.setup.seed).random, self.faults.append)
 
     async def ask(self, texts: Sequence[str], seconds: float = 25.0) -> Embedded:
         """Embed texts as a caller would, and hold the answer to what is right, and to its deadline."""
@@ -225,6 +241,7 @@ def _route(setup: Setup) -> str:
             "provider": "openai",
             "transport": "https",
             "endpoint": f"https://{'abcdefgh'[number]}.test/v1",
+            "secret": f"env:{'abcdefgh'[number]}",
             "price_usd_per_million_tokens": "0.02",
             "priority": priority,
             "weight": setup.weights[number],
