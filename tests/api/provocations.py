@@ -101,7 +101,7 @@ def deed(kind: type[EmbedgeError], what: Deed, param: str | None = None) -> Prov
 
 
 def status(kind: type[EmbedgeError], number: int) -> Provocation:
-    upstreams = Upstreams({"https": Answering(number)}, NoSecrets(), lambda: 0.0)
+    upstreams = Upstreams({"https": Answering(number)}, NoSecrets(), lambda: 0.0, print)
     return Provocation(f"upstream: {number}", kind, None, lambda: Caller(upstreams=upstreams).embed(ASKED))
 
 
@@ -129,6 +129,13 @@ async def _of_one_size() -> httpx.Response:
     document = json.loads(caller.world.control.documents["ROUTES", MODEL])
     caller.world.control.documents["ROUTES", MODEL] = json.dumps({**document, "reducible": False})
     return await caller.embed({**ASKED, "dimensions": 3})
+
+
+async def _chat() -> httpx.Response:
+    caller = Caller()
+    document = json.loads(caller.world.control.documents["ROUTES", MODEL])
+    caller.world.control.documents["ROUTES", MODEL] = json.dumps({**document, "embeds": False, "targets": []})
+    return await caller.embed(ASKED)
 
 
 async def _without_ledger() -> httpx.Response:
@@ -210,8 +217,9 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     Provocation("another size", errors.UnsupportedParameter, "dimensions", _of_one_size),
     in_world("too long", errors.ContextLengthExceeded, "input[0]", Setup(counts=True), FAR_TOO_LONG),
     in_world("too many tokens", errors.TooManyTokens, "input", Setup(counts=True), [FAR_TOO_LONG[:20_000]] * 60),
-    port(errors.ModelNotEmbedding, "model", routes="This model does not embed. GET /v1/models lists those that do."),
-    deed(errors.RefusedByProvider, "refuses the input", "input"),
+    Provocation("a chat model", errors.ModelNotEmbedding, "model", _chat),
+    deed(errors.RefusedByProvider, "refuses the input", "input[0]"),
+    replace(status(errors.CallTooLarge, 413), param="input[0]"),
     Provocation("answer kept", errors.AnswerElsewhere, None, _kept_answer),
     fields("no such model", errors.ModelNotFound, "model", model=SECRET),
     request("no such path", errors.UnknownUrl, None, "GET", "/v2/embeddings"),
@@ -234,6 +242,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     deed(errors.UpstreamUnavailable, "busy"),
     deed(errors.UpstreamUnavailable, "unreachable"),
     deed(errors.UpstreamTimeout, "too slow"),
+    status(errors.UpstreamCold, 503),
     status(errors.EmbeddingsNotAvailable, 501),
     Provocation("no ledger", errors.ServiceUnavailable, None, _without_ledger),
     Provocation("no routes", errors.ServiceUnavailable, None, _without_routes),

@@ -32,7 +32,8 @@ async def send(caller: Caller, *, bot: str | None = None, project: str | None = 
 def event(caller: Caller, bot: str | None, project: str | None) -> dict[str, Any]:
     """Return the same as API Gateway's event: header names as they were sent, queries decoded."""
     headers = {"Authorization": f"Bearer {caller.token()}", "Content-Type": "application/json"}
-    made = rest_event("POST", "/v1/embeddings", headers, json.dumps({"model": MODEL, "input": "a", "user": "u-1"}))
+    body = json.dumps({"model": MODEL, "input": "a", "user": "u-1"})
+    made = rest_event("POST", "/v1/embeddings", headers, body, caller.world.clock.now_s())
     if bot is not None:
         made["headers"]["X-Bot-ID"] = bot
         made["multiValueHeaders"]["X-Bot-ID"] = [bot]

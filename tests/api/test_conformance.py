@@ -63,7 +63,7 @@ class Overheard:
 
 def caller() -> Caller:
     """Return the API with one model that takes whatever the document allows."""
-    made = Caller(upstreams=Upstreams({"https": Embedding()}, NoSecrets(), lambda: 0.0))
+    made = Caller(upstreams=Upstreams({"https": Embedding()}, NoSecrets(), lambda: 0.0, print))
     document = json.loads(made.world.control.documents["ROUTES", MODEL])
     changed = {**document, "token_inputs": "native", "names": [OTHER_NAME]}
     made.world.control.documents["ROUTES", MODEL] = json.dumps(changed)

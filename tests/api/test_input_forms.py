@@ -48,7 +48,7 @@ def caller_and_server() -> tuple[Caller, Server]:
     caller, server = Caller(), Server()
     documents = caller.world.control.documents
     documents["ROUTES", MODEL] = json.dumps(json.loads(documents["ROUTES", MODEL]) | {"token_inputs": "native"})
-    upstreams = Upstreams({"https": server}, NoSecrets(), lambda: 0.0)
+    upstreams = Upstreams({"https": server}, NoSecrets(), lambda: 0.0, print)
     caller.app = create_app(replace(caller.serving, services=replace(caller.serving.services, upstreams=upstreams)))
     return caller, server
 

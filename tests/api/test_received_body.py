@@ -259,7 +259,7 @@ def through_api_gateway(content: str | bytes, encoding: str) -> tuple[int, dict[
         "Content-Type": "application/json",
         "Content-Encoding": encoding,
     }
-    event = rest_event("POST", "/v1/embeddings", headers, content)
+    event = rest_event("POST", "/v1/embeddings", headers, content, caller.world.clock.now_s())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:

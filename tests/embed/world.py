@@ -179,6 +179,10 @@ class NoSecrets:
         del target
         return "sk-test"
 
+    async def renew(self, target: Target, rejected: str) -> str | None:
+        del target, rejected
+        return None
+
 
 @dataclass(frozen=True)
 class Setup:

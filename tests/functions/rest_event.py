@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def rest_event(method: str, path: str, headers: Mapping[str, str], body: str | bytes | None) -> dict[str, Any]:
-    """Return an event as it reaches the function at stage `prod`; bytes travel as base64."""
+def rest_event(
+    method: str, path: str, headers: Mapping[str, str], body: str | bytes | None, taken_s: float | None = None
+) -> dict[str, Any]:
+    """Return an event as it reaches the function at stage `prod`, taken at that time or now; bytes travel as base64."""
     binary = isinstance(body, bytes)
     return {
         "resource": "/{proxy+}",
@@ -32,7 +34,7 @@ def rest_event(method: str, path: str, headers: Mapping[str, str], body: str | b
             "httpMethod": method,
             "extendedRequestId": "JJbxmplHYosFVYQ=",
             "requestTime": "10/Mar/2026:00:03:59 +0000",
-            "requestTimeEpoch": int(time.time() * 1000),
+            "requestTimeEpoch": int((time.time() if taken_s is None else taken_s) * 1000),
             "path": f"/prod{path}",
             "accountId": "123456789012",
             "protocol": "HTTP/1.1",

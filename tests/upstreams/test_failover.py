@@ -231,3 +231,25 @@ async def test_a_fault_of_our_own_is_raised_as_what_it_is() -> None:
     world.world.services = replace(world.world.services, upstreams=world.upstreams({}))
     with pytest.raises(KeyError):
         await world.outcome(["text", "other"])
+
+
+@simulated
+async def test_a_refused_key_is_read_again_and_the_call_sent_once_more_where_there_is_a_new_one() -> None:
+    world = World(Setup())
+    world.secrets.newer = "sk-newer"
+    world.servers.will("a", "refuses the key")
+    await world.ask(["text"])
+    assert world.targets_asked() == "aa"
+    world.servers.will("a", "refuses the key", "refuses the key", "right")
+    with pytest.raises(UpstreamRejected):
+        await world.ask(["another text"])
+    assert world.targets_asked() == "aaaa"
+
+
+@simulated
+async def test_a_refused_key_that_is_still_the_same_is_not_sent_again() -> None:
+    world = World(Setup())
+    world.servers.will("a", "refuses the key")
+    with pytest.raises(UpstreamRejected):
+        await world.ask(["text"])
+    assert world.targets_asked() == "a"

@@ -152,11 +152,16 @@ class Secrets:
 
     def __init__(self) -> None:
         self.out_of_reach: set[str] = set()
+        self.newer: str | None = None
 
-    async def reveal(self, reference: str) -> str:
-        if reference in self.out_of_reach:
+    async def reveal(self, target: Target) -> str | None:
+        if target.secret in self.out_of_reach:
             raise ServiceUnavailable("out of reach")
         return "sk-test"
+
+    async def renew(self, target: Target, rejected: str) -> str | None:
+        del target
+        return self.newer if rejected != self.newer else None
 
 
 @dataclass(frozen=True)

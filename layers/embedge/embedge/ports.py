@@ -196,6 +196,10 @@ class Secrets(Protocol):
         """
         ...
 
+    async def renew(self, target: Target, rejected: str) -> str | None:
+        """Return it anew after the target has refused it; None where there is no other. Raises: as above."""
+        ...
+
 
 class NotKept(Exception):
     """The answer could not be kept."""

@@ -147,7 +147,7 @@ def _said(body: bytes) -> _Said:
 
 def _passed_on(message: str) -> str:
     """Return what may be passed on of a provider's message: nothing that looks like a key."""
-    return _LOOKS_LIKE_A_KEY.sub("…", message or "no reason was given")
+    return _LOOKS_LIKE_A_KEY.sub("…", message or "it gave no reason.")
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

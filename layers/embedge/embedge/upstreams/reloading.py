@@ -45,7 +45,7 @@ async def reload(sender: Sender, this: Try, sent_s: float) -> bool:
 async def _ask(sender: Sender, this: Try, path: str) -> None:
     """Send the call; its answer, a refusal too, means less than what the next call for embeddings will say."""
     origin = urlsplit(this.target.endpoint)._replace(path="", query="").geturl()
-    request = await sender.request(this)
+    request = this.request(await sender.secrets.reveal(this.target))
     body = orjson.dumps({"model": this.target.model})
     at_root = replace(this.target, endpoint=origin)
     await sender.transports[this.target.transport].send(at_root, WireRequest(path, request.headers, body))

@@ -27,6 +27,7 @@ from embedge.upstreams.verdict import Failure, failure
 if TYPE_CHECKING:
     from embedge.upstreams.breaker import Health
 
+_KEY_REFUSED = 401
 _DOWN = "The model's provider cannot be reached. Please try again shortly."
 
 
@@ -38,6 +39,11 @@ class Try:
     target: Target
     state: TargetState
     order: Order
+
+    def request(self, secret: str | None) -> WireRequest:
+        """Return what is to be sent. Raises: InvalidRequest where the provider cannot take such inputs."""
+        contents = [miss.content for miss in self.call.misses]
+        return PROVIDERS[self.target.provider].request(contents, self.order.route.space, self.target, secret)
 
     def price(self) -> int:
         """Return what the target takes, in nano-dollars per million tokens."""
@@ -68,24 +74,24 @@ class Sender:
             state.latencies.add(loop.time() - started_s)
         return outcome
 
-    async def request(self, this: Try) -> WireRequest:
-        """Return what is to be sent, with the target's secret: the one place where secrets are asked for.
-
-        Raises: ServiceUnavailable without the secret; InvalidRequest where the provider cannot take such inputs.
-        """
-        target = this.target
-        secret = await self.secrets.reveal(target.secret) if target.secret else None
-        contents = [miss.content for miss in this.call.misses]
-        return PROVIDERS[target.provider].request(contents, this.order.route.space, target, secret)
-
     async def _exchange(self, this: Try) -> Delivered | Failure:
-        provider = PROVIDERS[this.target.provider]
+        """Send with the target's secret; once more where that was refused and there is a new one by now."""
         try:
-            request = await self.request(this)
+            secret = await self.secrets.reveal(this.target)
+            outcome = await self._once(this, secret)
+            if isinstance(outcome, Failure) and outcome.status == _KEY_REFUSED and secret is not None:
+                renewed = await self.secrets.renew(this.target, secret)
+                return outcome if renewed is None else await self._once(this, renewed)
         except ServiceUnavailable as error:  # another target has another secret
             return Failure(error, "elsewhere", "neither")
         except EmbedgeError as error:
             return failure(error)
+        return outcome
+
+    async def _once(self, this: Try, secret: str | None) -> Delivered | Failure:
+        """Raises: InvalidRequest where the provider cannot take such inputs."""
+        provider = PROVIDERS[this.target.provider]
+        request = this.request(secret)
         bound = cost_nano_usd(this.call.token_bound(), this.price())
         try:
             payment = await this.order.hold.attempt(bound, bound if provider.bills_undelivered else 0)
@@ -98,7 +104,7 @@ class Sender:
         if not response.is_success():
             payment.unbilled()
             return failure(provider.refusal(response), response.status)
-        return await _read(response, payment, this)
+        return await _read(response, payment, this, self.on_fault)
 
     async def _answer(self, target: Target, request: WireRequest, payment: Attempt) -> WireResponse:
         """Return any answer. Raises: UpstreamUnavailable, UpstreamTimeout; what that may have cost is noted."""
@@ -118,16 +124,21 @@ class Sender:
             raise
 
 
-async def _read(response: WireResponse, payment: Attempt, this: Try) -> Delivered | Failure:
+async def _read(
+    response: WireResponse, payment: Attempt, this: Try, on_fault: Callable[[str], None]
+) -> Delivered | Failure:
     """Return what a 2xx has brought, and bill it; nonsense costs what it says that it costs."""
     provider = PROVIDERS[this.target.provider]
     try:
         answer = provider.answer(response, len(this.call.misses), this.order.route.space)
     except UpstreamInvalidResponse as error:
         usage = provider.usage(response)
-        payment.unknown() if usage is None else payment.billed(cost_nano_usd(usage, this.price()))
+        believed = None if usage is None else billed_tokens(this.call, usage, None)
+        payment.unknown() if believed is None else payment.billed(cost_nano_usd(believed, this.price()))
         return failure(error)
     counted = await asyncio.shield(this.order.counting)
     tokens = billed_tokens(this.call, answer.tokens, counted)
     payment.billed(cost_nano_usd(tokens, this.price()))
+    if answer.tokens is not None and tokens < answer.tokens:
+        on_fault("usage_not_believed")
     return Delivered(this.call, answer.vectors, answer.tokens, tokens, this.target.id)

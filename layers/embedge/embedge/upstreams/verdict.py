@@ -25,26 +25,30 @@ _BUSY = frozenset({408, 409, 425, 429, 529})
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that brought nothing: why, where trying again can help, and what it says of the target."""
+    """A call that brought nothing: why, where trying again can help, and what it says of the target.
+
+    `status` is what the target answered with, None where it did not.
+    """
 
     error: EmbedgeError
     again: Again
     health: Health
+    status: int | None = None
 
 
 def failure(error: EmbedgeError, status: int | None = None) -> Failure:
     """Judge an error by its kind, and by the status that it came with where there was one."""
     match error:
         case UpstreamCold():
-            return Failure(error, "cold", "neither")
+            return Failure(error, "cold", "neither", status)
         case EmbeddingsNotAvailable():
-            return Failure(error, "reload", "neither")
+            return Failure(error, "reload", "neither", status)
         case UpstreamInvalidResponse():
-            return Failure(error, "elsewhere", "bad")
+            return Failure(error, "elsewhere", "bad", status)
         case UpstreamRejected():
-            return Failure(error, "elsewhere", "neither")
+            return Failure(error, "elsewhere", "neither", status)
         case UpstreamUnavailable() | UpstreamTimeout():
             again: Again = "elsewhere" if error.retry_after_s is None else "here"
-            return Failure(error, again, "neither" if status in _BUSY else "bad")
+            return Failure(error, again, "neither" if status in _BUSY else "bad", status)
         case _:
-            return Failure(error, "nowhere", "neither")
+            return Failure(error, "nowhere", "neither", status)
