@@ -90,5 +90,5 @@ def route() -> bytes:
         "alias": "bench", "space": {"model": "bench", "revision": "1", "dimensions": 8},
         "max_input_tokens": 1000, "tokenizer": {"family": "byte_bpe"}, "token_inputs": "native",
         "targets": [{"id": "nowhere", "provider": "openai", "transport": "https",
-                     "endpoint": "http://127.0.0.1:9/v1", "price_usd_per_million_tokens": "0",
+                     "endpoint": "http://127.0.0.1:9/v1", "private": true, "price_usd_per_million_tokens": "0",
                      "limits": {"body_bytes": 1000}}]}"""

@@ -18,6 +18,7 @@ def route(port: int, dimensions: int) -> bytes:
         "provider": "openai",
         "transport": "https",
         "endpoint": f"http://127.0.0.1:{port}/{dimensions}",
+        "private": True,
         "price_usd_per_million_tokens": "0.02",
     }
     document = {

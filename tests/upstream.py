@@ -1,8 +1,8 @@
 """Who embeds where a test needs vectors of a provider's size? An OpenAI-protocol server on a free port of this machine.
 
 Its vectors are computed from the texts (or token ids), so that every position of an answer can be held to its input.
-A route's alias may say how it behaves: `status-503` gets that status, `nonsense` what is no answer, and `recovers` is
-told 503 for each input three times before it is embedded.
+A route's alias may say how it behaves: `status-500` gets that status, `nonsense…` what is no answer, and what begins
+with `recovers` is told 500 for each input three times before it is embedded.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Upstream:
             "provider": "openai",
             "transport": "https",
             "endpoint": f"{self.url}/v1",
+            "private": True,
             "price_usd_per_million_tokens": "0.02",
         }
         limits = {"max_input_tokens": 8192, "tokenizer": {"family": "byte_bpe"}, "token_inputs": "native"}
@@ -94,13 +95,13 @@ def openai_upstream(dimensions: int = 1536) -> Generator[Upstream]:
 
 def _behave(upstream: Upstream, body: dict[str, Any]) -> tuple[int, bytes]:
     behaviour = body["model"].removeprefix(_PREFIX)
-    if behaviour == "nonsense":
+    if behaviour.startswith("nonsense"):
         return 200, b"<html>what a fine day</html>"
     if behaviour.startswith("status-"):
         return int(behaviour.removeprefix("status-")), _REFUSAL
     times_asked = sum(earlier["input"] == body["input"] for earlier in upstream.bodies)
-    if behaviour == "recovers" and times_asked <= _TIMES_DOWN:
-        return 503, _REFUSAL
+    if behaviour.startswith("recovers") and times_asked <= _TIMES_DOWN:
+        return 500, _REFUSAL
     return 200, _answer(upstream, body)
 
 

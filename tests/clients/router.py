@@ -17,6 +17,7 @@ from embedge.bootstrap import operate_folder
 from embedge.cli import mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.settings import Settings
+from tests.clients.table import CLIENTS
 from tests.e2e.tools import ROOT
 from tests.infra.test_laptop import free_port, laptop
 
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 MINILM = "local/minilm"
 REDUCIBLE = "reducible"
-BEHAVIOURS = ("status-400", "status-401", "status-503", "nonsense", "recovers")
+# Of those that fail by turns there is one for each client: what others meet there would open its breaker.
+BEHAVIOURS = (
+    *("status-400", "status-401", "status-500"),
+    *(f"{behaviour}-{one.tenant()}" for behaviour in ("nonsense", "recovers") for one in CLIENTS),
+)
 
 
 @dataclass(frozen=True, slots=True)

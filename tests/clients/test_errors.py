@@ -14,7 +14,7 @@ from tests.clients.router import MINILM, REDUCIBLE
 from tests.clients.table import those
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.clients.asked import Asked, Call, Input, Outcome
     from tests.clients.router import Router
@@ -40,8 +40,8 @@ class Case:
     def name(self) -> str:
         return " ".join(filter(None, (str(self.status), self.code, self.about)))
 
-    def call(self) -> Call:
-        call: Call = {"model": self.model, "input": self.input}
+    def call(self, tenant: str) -> Call:
+        call: Call = {"model": self.model.format(tenant=tenant), "input": self.input}
         return call if self.dimensions is None else {**call, "dimensions": self.dimensions}
 
 
@@ -52,10 +52,10 @@ CASES = (
     Case(403, "model_not_allowed", "model", holder="of other models"),
     Case(404, "model_not_found", "model", model="no-such-model"),
     Case(400, "invalid_value", "dimensions", dimensions=2000),
-    Case(400, None, "input", model="status-400", about="of the provider"),
+    Case(400, None, "input[0]", model="status-400", about="of the provider"),
     Case(502, "upstream_rejected", model="status-401"),
-    Case(502, "upstream_invalid_response", model="nonsense"),
-    Case(503, "upstream_unavailable", model="status-503"),
+    Case(502, "upstream_invalid_response", model="nonsense-{tenant}"),
+    Case(503, "upstream_unavailable", model="status-500"),
 )
 OF_TEXTS = (
     Case(400, "unsupported_parameter", "dimensions", model=MINILM, dimensions=256),
@@ -88,7 +88,8 @@ def refused(client: Asked, router: Router, case: Case) -> None:
     expected = client.client
     tenant = f"{expected.tenant()}-{case.name().replace(' ', '-')}"
     token = key(case.holder, router, tenant)
-    (outcome,) = client.outcomes(router.url, token, [case.call()], retries=1 if case.status < 500 else 0)
+    call, retries = case.call(expected.tenant()), 1 if case.status < 500 else 0
+    (outcome,) = client.outcomes(router.url, token, [call], retries=retries)
     assert isinstance(outcome, Refused), outcome
     assert outcome.kind == expected.raised(case.status, case.code)
     for told in expected.tells - {"request_id"}:
@@ -134,21 +135,21 @@ def test_too_many_requests_a_minute_are_told_as_such(client: Asked, slow: Router
 @pytest.fixture(scope="module")
 def broke(running: Mapping[str, Asked], moneyless: Router) -> Mapping[str, Outcome]:
     """What each client says where there is no money."""
-    return at_once(running, moneyless, REDUCIBLE)
+    return at_once(running, moneyless, lambda _: REDUCIBLE)
 
 
 @pytest.fixture(scope="module")
 def came_back(running: Mapping[str, Asked], router: Router) -> Mapping[str, Outcome]:
     """What each client says of an upstream that fails one of its requests, and serves the next."""
-    return at_once(running, router, "recovers")
+    return at_once(running, router, lambda client: f"recovers-{client.client.tenant()}")
 
 
-def at_once(running: Mapping[str, Asked], router: Router, model: str) -> Mapping[str, Outcome]:
+def at_once(running: Mapping[str, Asked], router: Router, model_for: Callable[[Asked], str]) -> Mapping[str, Outcome]:
     """Ask all clients together, since some of them wait, and let each try once more."""
 
     def ask(client: Asked) -> Outcome:
         token = router.token(f"{client.client.tenant()}-again")
-        call: Call = {"model": model, "input": f"{client.client.name} does not give up"}
+        call: Call = {"model": model_for(client), "input": f"{client.client.name} does not give up"}
         return client.outcomes(router.url, token, [call], retries=1)[0]
 
     with ThreadPoolExecutor(len(running)) as pool:

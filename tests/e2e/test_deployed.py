@@ -115,7 +115,7 @@ def test_errors_are_the_sdk_s_own(deployed: Deployed, refused: Refused) -> None:
 def test_a_text_that_the_model_refuses_is_the_caller_s_400(deployed: Deployed) -> None:
     with deployed.client() as client, pytest.raises(openai.BadRequestError) as caught:
         client.embeddings.create(model=MODEL, input="word " * 400)
-    assert (caught.value.type, caught.value.param) == ("invalid_request_error", "input")
+    assert (caught.value.type, caught.value.param) == ("invalid_request_error", "input[0]")
 
 
 def test_a_token_opens_what_it_names_and_nothing_else(deployed: Deployed) -> None:
