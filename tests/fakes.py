@@ -69,9 +69,15 @@ class FakeControlTable:
         self._reach()
         self.documents[pk, sk] = document
 
-    async def delete(self, pk: str, sk: str) -> None:
+    async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
         self._reach()
-        self.documents.pop((pk, sk), None)
+        if self.documents.get((pk, sk)) != seen:
+            return False
+        if document is None:
+            self.documents.pop((pk, sk), None)
+        else:
+            self.documents[pk, sk] = document
+        return True
 
     def _reach(self) -> None:
         self.calls += 1

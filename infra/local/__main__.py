@@ -25,8 +25,12 @@ from typing_extensions import override
 
 from embedge.api.app import create_app
 from embedge.bootstrap import Operation, operate_folder, serve
-from embedge.cli import apply_routes, init_keys, mint
+from embedge.cli.key_commands import init_keys
+from embedge.cli.route_applying import ROUTES, carry_out, plan_routes
+from embedge.cli.route_files import routes_in
+from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES
+from embedge.core.route_document import RouteDocument
 from embedge.errors import EmbedgeError
 from embedge.settings import SageMakerStandIn, Settings, SettingsError, cors_origins
 from infra.local.answers import kept_answers
@@ -114,17 +118,21 @@ async def _prepare(operation: Operation, *, offer_openai: bool) -> str:
     """Make keys and routes where they are missing, and return a token."""
     await init_keys(operation)
     documents = [embedded_model(weights() / "tokenizer.json"), *(openai_models() if offer_openai else ())]
-    await apply_routes(operation, {f"route {number}": text.encode() for number, text in enumerate(documents)})
+    await carry_out(operation, await plan_routes(operation, _routes(documents)))
     if not offer_openai:
-        await _withdraw(operation, openai_models())
+        await _withdraw(operation, _routes(openai_models()))
     return await mint(operation, tenant="default", scopes=ISSUED_SCOPES, models=("*",), lifetime_s=_TOKEN_S)
 
 
-async def _withdraw(operation: Operation, documents: list[str]) -> None:
+def _routes(documents: list[str]) -> dict[str, RouteDocument]:
+    return routes_in({f"route {number}": text.encode() for number, text in enumerate(documents)})
+
+
+async def _withdraw(operation: Operation, offered: dict[str, RouteDocument]) -> None:
     """Take away what an earlier start offered, and nothing that somebody has written since."""
-    for alias, document in (await operation.control.query("ROUTES")).items():
-        if document in documents:
-            await operation.control.delete("ROUTES", alias)
+    for alias, document in (await operation.control.query(ROUTES)).items():
+        if alias in offered and document == offered[alias].noting(None):
+            await operation.control.replace(ROUTES, alias, document, None)
 
 
 def _listen(address: Address, another: str) -> socket.socket:

@@ -38,9 +38,9 @@ class SlowControlTable:
         await turns()
         await self.table.put(pk, sk, document)
 
-    async def delete(self, pk: str, sk: str) -> None:
+    async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
         await turns()
-        await self.table.delete(pk, sk)
+        return await self.table.replace(pk, sk, seen, document)
 
 
 class SlowLedgerTable:

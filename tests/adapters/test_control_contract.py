@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,12 +52,40 @@ async def test_writing_again_replaces(control: ControlTable) -> None:
     assert await control.query("ROUTES") == {"small": "2"}
 
 
-async def test_what_is_deleted_is_gone_and_deleting_nothing_is_no_error(control: ControlTable) -> None:
+async def test_a_document_is_replaced_only_where_it_is_what_was_seen(control: ControlTable) -> None:
     await control.put("ROUTES", "small", "1")
-    await control.put("ROUTES", "large", "2")
-    for _ in range(2):
-        await control.delete("ROUTES", "small")
-    assert await control.query("ROUTES") == {"large": "2"}
+    for seen in (None, "", "2", "1 "):
+        assert not await control.replace("ROUTES", "small", seen, "3")
+        assert not await control.replace("ROUTES", "small", seen, None)
+    assert await control.query("ROUTES") == {"small": "1"}
+    assert await control.replace("ROUTES", "small", "1", "2")
+    assert await control.query("ROUTES") == {"small": "2"}
+
+
+async def test_a_document_is_new_only_where_there_is_none(control: ControlTable) -> None:
+    assert not await control.replace("ROUTES", "small", "1", "2")
+    assert not await control.replace("ROUTES", "small", "1", None)
+    assert await control.replace("ROUTES", "small", None, "1")
+    assert not await control.replace("ROUTES", "small", None, "2")
+    assert await control.query("ROUTES") == {"small": "1"}
+
+
+async def test_what_is_taken_away_is_gone_and_nothing_else(control: ControlTable) -> None:
+    await control.put("ROUTES", "small", "1")
+    await control.put("ROUTES", "large", "1")
+    assert await control.replace("ROUTES", "small", "1", None)
+    assert await control.query("ROUTES") == {"large": "1"}
+    assert await control.replace("ROUTES", "small", None, None)
+    assert not await control.replace("ROUTES", "large", None, None)
+    assert await control.query("ROUTES") == {"large": "1"}
+
+
+async def test_of_many_who_have_seen_the_same_one_wins(control: ControlTable) -> None:
+    await control.put("ROUTES", "small", "seen")
+    mine = [control.replace("ROUTES", "small", "seen", str(number)) for number in range(20)]
+    won = await asyncio.gather(*mine)
+    assert won.count(True) == 1
+    assert await control.query("ROUTES") == {"small": str(won.index(True))}
 
 
 async def test_a_query_finds_its_partition_and_nothing_else(control: ControlTable) -> None:

@@ -305,11 +305,21 @@ async def test_a_configuration_out_of_reach_is_an_error(answer: Answer) -> None:
     async with dynamodb_stub(always(answer)) as (aws, _):
         control = DynamoDbControlTable(aws, "t")
         with pytest.raises(ServiceUnavailable):
-            await control.delete("ROUTES", "small")
+            await control.replace("ROUTES", "small", "{}", None)
         with pytest.raises(ServiceUnavailable):
             await control.query("ROUTES")
         with pytest.raises(ServiceUnavailable):
             await control.put("ROUTES", "small", "{}")
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"), [("reset", 1), (error("InternalServerError", 500), 1), (error("ThrottlingException"), 4)]
+)
+async def test_an_exchange_of_unknown_outcome_is_sent_exactly_once(answer: Answer, sent: int) -> None:
+    async with dynamodb_stub(always(answer)) as (aws, stub):
+        with pytest.raises(ServiceUnavailable):
+            await DynamoDbControlTable(aws, "t").replace("ROUTES", "small", None, "{}")
+        assert len(stub.requests) == sent
 
 
 def _size(operation: str, arguments: dict[str, Any]) -> int:

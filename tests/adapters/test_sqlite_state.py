@@ -144,7 +144,7 @@ async def test_a_file_that_fails_is_misses_for_the_cache_and_an_error_for_the_ot
     assert faults == ["write", "read"]
     control = SqliteControlTable(state)
     with pytest.raises(ServiceUnavailable):
-        await control.delete("ROUTES", "small")
+        await control.replace("ROUTES", "small", "{}", None)
     with pytest.raises(ServiceUnavailable):
         await control.query("ROUTES")
     with pytest.raises(ServiceUnavailable):

@@ -2,95 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import stat
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from embedge.adapters.authenticator_jwt import JwtAuthenticator
-from embedge.adapters.clock_system import SystemClock
-from embedge.adapters.control_sqlite import SqliteControlTable
-from embedge.adapters.keys_control import KeySet
-from embedge.adapters.routes_control import ControlRoutes
-from embedge.adapters.sqlite_state import SqliteState
 from embedge.cli import main
 from embedge.cli.signing import new_key_pair
 from embedge.core.request import Principal
 from embedge.errors import CredentialInvalid
 from embedge.settings import DEFAULT_LIMITS
-from tests.core.samples import document
-from tests.fakes import FakeClock
+from tests.cli.laptop import Laptop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from embedge.ports import Clock
-
-
-class Laptop:
-    """A folder with its state, the commands that are given there, and the router that runs on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.state = folder / "state"
-        self.folder = folder
-
-    def run(self, *arguments: str | Path) -> Result:
-        return CliRunner().invoke(main, ["--state", str(self.state), *map(str, arguments)])
-
-    def done(self, *arguments: str | Path) -> str:
-        result = self.run(*arguments)
-        assert result.exit_code == 0, result.output
-        assert result.stderr == ""
-        return result.stdout
-
-    def refused(self, *arguments: str | Path) -> str:
-        """Return why a command was refused: one line, and nothing else."""
-        result = self.run(*arguments)
-        assert isinstance(result.exception, SystemExit), result.exception
-        assert result.exit_code == 1
-        assert result.stdout == ""
-        assert result.stderr.startswith("Error: ")
-        assert result.stderr.count("\n") == 1
-        return result.stderr
-
-    def pems(self) -> list[Path]:
-        return sorted((self.state / "keys").glob("*"))
-
-    def file(self, name: str, content: str | bytes | Mapping[str, Any]) -> Path:
-        path = self.folder / name
-        text = content if isinstance(content, str | bytes) else json.dumps(content)
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return path
-
-    def routes(self) -> set[str]:
-        """Return the aliases that the router would serve."""
-        database = SqliteState(self.state / "embedge.db")
-        faults: list[str] = []
-        routes = asyncio.run(ControlRoutes(SqliteControlTable(database), FakeClock(), faults.append).current())
-        database.close()
-        assert faults == []
-        return {route.alias for route in routes.values()}
-
-    def verified(self, token: str, clock: Clock | None = None) -> Principal:
-        """Return whom the router takes the bearer of a token for."""
-        database = SqliteState(self.state / "embedge.db")
-        clock = clock or SystemClock()
-        keys = KeySet(SqliteControlTable(database), clock, list[str]().append)
-        authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", DEFAULT_LIMITS)
-        try:
-            return asyncio.run(authenticator.verify(f"Bearer {token}"))
-        finally:
-            database.close()
-
-
-@pytest.fixture
-def laptop(tmp_path: Path) -> Laptop:
-    return Laptop(tmp_path)
+    from pathlib import Path
 
 
 def mode(path: Path) -> int:
@@ -195,50 +122,6 @@ def test_the_newest_key_signs_and_what_older_ones_signed_stays_good(laptop: Lapt
     (old.parent / "newer.pem").write_text(new_key_pair("newer").pem, encoding="ascii")
     assert laptop.done("keys", "init") == "Kept the signing key newer.\n"
     assert laptop.verified(token) == laptop.verified(laptop.done("token", "mint").strip())
-
-
-def test_routes_are_applied_and_replace_those_of_their_alias(laptop: Laptop) -> None:
-    files = [laptop.file("a.json", document()), laptop.file("b.json", document(alias="large", shared=True))]
-    assert laptop.done("routes", "apply", *files) == "Applied the route small.\nApplied the route large.\n"
-    assert laptop.routes() == {"small", "large"}
-    laptop.done("routes", "apply", laptop.file("a.json", document(names=["s"])))
-    assert laptop.routes() == {"small", "large"}
-
-
-def test_the_routes_that_are_delivered_can_be_applied(laptop: Laptop) -> None:
-    files = sorted((Path(__file__).parents[2] / "infra" / "routes").glob("*.json"))
-    laptop.done("routes", "apply", *files)
-    assert laptop.routes() == {file.stem for file in files}
-
-
-BAD = [document(alias=""), "{", "", b"\xff\xfe", b'{"alias": "\xe9"}', "[]", document(targets=[])]
-
-
-@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_bad_route_keeps_all_from_being_written_and_its_file_is_named(
-    laptop: Laptop, bad: str | bytes | Mapping[str, Any], place: int
-) -> None:
-    laptop.done("routes", "apply", laptop.file("kept.json", document(alias="kept")))
-    files = [laptop.file("a.json", document(alias="a")), laptop.file("b.json", document(alias="b"))]
-    files.insert(place, laptop.file("bad.json", bad))
-    why = laptop.refused("routes", "apply", *files)
-    assert "bad.json" in why
-    assert "This is not a route" in why
-    assert laptop.routes() == {"kept"}
-
-
-def test_two_routes_of_one_alias_are_not_both_applied(laptop: Laptop) -> None:
-    files = [laptop.file("a.json", document()), laptop.file("b.json", document(shared=True))]
-    assert "small" in laptop.refused("routes", "apply", *files)
-    assert laptop.routes() == set()
-
-
-@pytest.mark.parametrize("arguments", [(), ("missing.json",), (".",)])
-def test_files_that_are_not_there_are_an_error_of_usage(laptop: Laptop, arguments: tuple[str, ...]) -> None:
-    result = laptop.run("routes", "apply", *arguments)
-    assert result.exit_code == 2
-    assert "Usage:" in result.stderr
 
 
 @pytest.mark.parametrize("command", [("keys", "init"), ("token", "mint")])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedge.core.route import CallLimits, Space, Tokenizer
-from embedge.core.route_document import parse_route
+from embedge.core.route import CallLimits, Space, Tokenizer, Verified
+from embedge.core.route_document import RouteDocument, parse_route, read_route
 from embedge.errors import InvalidValue
 from tests.core.samples import document, route, target
 
@@ -54,6 +54,29 @@ def test_a_document_means_this_route() -> None:
 def test_targets_of_one_priority_stay_in_the_order_written() -> None:
     names = ["c", "a", "b"]
     assert [place.id for place in route(targets=[target(id=name) for name in names]).targets] == names
+
+
+def test_a_target_that_is_out_of_service_is_none_of_those_that_serve() -> None:
+    read = read_route(json.dumps(document(targets=[target(id="out", disabled="it drifted"), target(id="in")])))
+    assert isinstance(read, RouteDocument)
+    assert [place.id for place in read.route.targets] == ["in"]
+    assert read.taken_out == {"out": "it drifted"}
+
+
+def test_the_normal_form_says_what_is_not_the_default_and_reads_back_the_same() -> None:
+    written = document(shared=False, targets=[target(price_usd_per_million_tokens="100.50", priority=0)])
+    read = read_route(json.dumps(written))
+    assert isinstance(read, RouteDocument)
+    assert json.loads(read.text) == document(targets=[target(price_usd_per_million_tokens="100.5")])
+    assert read_route(read.text) == read
+
+
+def test_what_was_noted_of_a_route_is_kept_beside_what_it_says() -> None:
+    read, noted = read_route(json.dumps(document())), Verified("0" * 64, "then", forced=True)
+    assert isinstance(read, RouteDocument)
+    again = read_route(read.noting(noted))
+    assert isinstance(again, RouteDocument)
+    assert (again.route.verified, again.text) == (noted, read.text)
 
 
 @given(st.integers(0, 10**12 - 1), st.sampled_from(["text", "number"]))
@@ -146,6 +169,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (in_target(weight=0), "targets.1.weight"),
     (in_target(reload="models/load"), "targets.1.reload"),
     (in_target(key_header="cookie"), "targets.1.key_header"),
+    (in_target(disabled=""), "targets.1.disabled"),
+    (in_target(disabled=True), "targets.1.disabled"),
+    ({"targets": [target(disabled="it drifted")]}, "targets"),
+    ({"verified": {"fingerprint": "yes", "at": "now"}}, "verified.fingerprint"),
     ({"targets": []}, "targets"),
     (in_limits(inputs=0), "targets.1.limits.inputs"),
     (in_limits(inputs=2049), "targets.1.limits.inputs"),

@@ -40,8 +40,11 @@ class ControlTable(Protocol):
         """Write a document, replacing what was there. Raises: ServiceUnavailable."""
         ...
 
-    async def delete(self, pk: str, sk: str) -> None:
-        """Take a document away, if there is one. Raises: ServiceUnavailable."""
+    async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
+        """Write a document, or take it away (None), if what is there is exactly what was `seen` (None: nothing).
+
+        Return whether it was. Raises: ServiceUnavailable, where nobody may know whether it was done.
+        """
         ...
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
-from embedge.adapters.dynamodb_calls import FAULTS, may_pass, send
+from botocore.exceptions import ClientError
+
+from embedge.adapters.dynamodb_calls import FAULTS, error_code, may_pass, send, was_throttled
 from embedge.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from embedge.adapters.aws_clients import AwsClients
 
 _RETRY_AFTER_S = 5.0
+
+
+class _Condition(TypedDict):
+    ConditionExpression: str
+    ExpressionAttributeValues: NotRequired[dict[str, UniversalAttributeValueTypeDef]]
 
 
 class DynamoDbControlTable:
@@ -51,14 +58,30 @@ class DynamoDbControlTable:
         except FAULTS as error:
             raise _out_of_reach() from error
 
-    async def delete(self, pk: str, sk: str) -> None:
-        """Take a document away, if there is one. Raises: ServiceUnavailable."""
+    async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
+        """Write a document, or take it away, if what is there is what was seen. Raises: ServiceUnavailable."""
         try:
             client = await self._aws.dynamodb()
-            key = {"pk": {"S": pk}, "sk": {"S": sk}}
-            await send(partial(client.delete_item, TableName=self._table, Key=key), may_pass)
+            # Sent again only where it was not carried out: a second one would find the first one's work, and refuse.
+            await send(partial(self._exchange, client, (pk, sk), seen, document), was_throttled)
         except FAULTS as error:
+            if isinstance(error, ClientError) and error_code(error) == "ConditionalCheckFailedException":
+                return False
             raise _out_of_reach() from error
+        return True
+
+    async def _exchange(
+        self, client: DynamoDBClient, key: tuple[str, str], seen: str | None, document: str | None
+    ) -> None:
+        pk, sk = ({"S": part} for part in key)
+        condition: _Condition = {"ConditionExpression": "attribute_not_exists(doc)"}
+        if seen is not None:
+            condition = {"ConditionExpression": "doc = :seen", "ExpressionAttributeValues": {":seen": {"S": seen}}}
+        if document is None:
+            await client.delete_item(TableName=self._table, Key={"pk": pk, "sk": sk}, **condition)
+        else:
+            item = {"pk": pk, "sk": sk, "doc": {"S": document}}
+            await client.put_item(TableName=self._table, Item=item, **condition)
 
     async def _page(
         self, client: DynamoDBClient, pk: str, start: Mapping[str, UniversalAttributeValueTypeDef]

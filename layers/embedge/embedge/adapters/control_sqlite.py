@@ -27,10 +27,21 @@ class SqliteControlTable:
         with _translated():
             self._connection.execute("INSERT OR REPLACE INTO control VALUES (?, ?, ?)", (pk, sk, document))
 
-    async def delete(self, pk: str, sk: str) -> None:
-        """Take a document away, if there is one. Raises: ServiceUnavailable."""
+    async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
+        """Write a document, or take it away, if what is there is what was seen. Raises: ServiceUnavailable."""
         with _translated():
-            self._connection.execute("DELETE FROM control WHERE pk = ? AND sk = ?", (pk, sk))
+            return self._replaced((pk, sk), seen, document)
+
+    def _replaced(self, key: tuple[str, str], seen: str | None, document: str | None) -> bool:
+        execute, where = self._connection.execute, "WHERE pk = ? AND sk = ?"
+        if seen is None and document is None:
+            return execute(f"SELECT 1 FROM control {where}", key).fetchone() is None  # noqa: S608 (our own words)
+        if seen is None:
+            return execute("INSERT OR IGNORE INTO control VALUES (?, ?, ?)", (*key, document)).rowcount == 1
+        if document is None:
+            return execute(f"DELETE FROM control {where} AND doc = ?", (*key, seen)).rowcount == 1  # noqa: S608
+        written = execute(f"UPDATE control SET doc = ? {where} AND doc = ?", (document, *key, seen))  # noqa: S608
+        return written.rowcount == 1
 
 
 @contextmanager

@@ -79,8 +79,19 @@ class Tokenizer:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """That the targets with this fingerprint were compared, and when; or that an operator `forced` them unseen."""
+
+    fingerprint: str
+    at: str
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """What a model's name leads to. `alias` is its first name; `names` are others that lead here too.
+
+    `targets` are those that serve: one that is taken out of service (`disabled` in its document) is not among them.
 
     A model that does not embed (`embeds`) is known, and refused as such. Of a `hedged` route, a call that takes longer
     than most is sent a second time, and the first answer counts.
@@ -100,6 +111,7 @@ class Route:
     created_s: int
     embeds: bool = True
     hedged: bool = False
+    verified: Verified | None = None
 
     def answers_to(self) -> tuple[str, ...]:
         """Return every name of this route, the underlying model's included, each once."""

@@ -10,11 +10,15 @@
 ```
 """
 
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
+from typing_extensions import override
 
 from embedge.core.address import leads_inside
 from embedge.core.route import (
@@ -29,6 +33,7 @@ from embedge.core.route import (
     Tokenizer,
     TokenizerFamily,
     TransportName,
+    Verified,
 )
 from embedge.core.wire_formats import WIRE_FORMATS, misfits
 from embedge.errors import InvalidValue
@@ -36,6 +41,19 @@ from embedge.errors import InvalidValue
 _Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 _Seconds = Annotated[float, Field(gt=0, le=900)]
 _NANO = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a document, and where: the names and places of fields on the way there."""
+
+    path: tuple[str | int, ...]
+    text: str
+
+    @override
+    def __str__(self) -> str:
+        """Return both, in one line."""
+        return f"{'.'.join(map(str, self.path)) or 'document'}: {self.text}"
 
 
 class _Document(BaseModel):
@@ -97,12 +115,11 @@ class _Target(_Document):
     inference_component: _Name | None = None
     target_variant: _Name | None = None
     reload: Annotated[str, Field(max_length=200, pattern=r"^/[\x21-\x7e]*$")] | None = None
+    disabled: Annotated[str, Field(min_length=1, max_length=300)] | None = None
 
-    @model_validator(mode="after")
-    def _leads_somewhere(self) -> "_Target":
-        if self.transport == "https" and (wrong := _wrong_url(self.endpoint, private=self.private)):
-            raise ValueError(f"endpoint: {wrong}")
-        return self
+    @field_serializer("price_usd_per_million_tokens")
+    def _plainly(self, price: Decimal) -> str:
+        return format(price.normalize(), "f")
 
     def target(self, model: str) -> Target:
         return Target(
@@ -127,6 +144,12 @@ class _Target(_Document):
         )
 
 
+class _Verified(_Document):
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    at: Annotated[str, Field(min_length=1, max_length=40)]
+    forced: bool = False
+
+
 class _Route(_Document):
     alias: _Name
     names: tuple[_Name, ...] = ()
@@ -144,14 +167,43 @@ class _Route(_Document):
     hedged: bool = False
     # Where its dimensions, limits and prices stand, and when they were read; for people.
     sources: tuple[Annotated[str, Field(min_length=1, max_length=300)], ...] = ()
+    verified: _Verified | None = None
 
-    @model_validator(mode="after")
-    def _one_id_each(self) -> "_Route":
+    def problems(self) -> Iterator[Problem]:
+        """Say what is wrong between fields that are right by themselves."""
+        for place, target in enumerate(self.targets):
+            wrong = _wrong_url(target.endpoint, private=target.private) if target.transport == "https" else None
+            if wrong:
+                yield Problem(("targets", place, "endpoint"), wrong)
         if len({target.id for target in self.targets}) < len(self.targets):
-            raise ValueError("targets: each needs an id of its own")
+            yield Problem(("targets",), "each needs an id of its own")
         if self.embeds and not self.targets:
-            raise ValueError("targets: a model that embeds needs at least one")
-        return self
+            yield Problem(("targets",), "a model that embeds needs at least one")
+        elif self.embeds and all(target.disabled for target in self.targets):
+            yield Problem(("targets",), "a model that embeds needs at least one that is not disabled")
+        targets = [target.target(self.space.model) for target in self.targets]
+        for path, text in misfits(Space(**self.space.model_dump()), self.token_inputs, targets):
+            yield Problem(path, text)
+
+    def route(self) -> Route:
+        serving = (target.target(self.space.model) for target in self.targets if target.disabled is None)
+        return Route(
+            alias=self.alias,
+            names=self.names,
+            space=Space(**self.space.model_dump()),
+            targets=tuple(sorted(serving, key=lambda target: target.priority)),
+            max_input_tokens=self.max_input_tokens,
+            tokenizer=Tokenizer(**self.tokenizer.model_dump()) if self.tokenizer else None,
+            token_inputs=self.token_inputs,
+            reducible=self.reducible,
+            shared=self.shared,
+            ttl_s=self.ttl_s,
+            owned_by=self.owned_by,
+            created_s=self.created_s,
+            embeds=self.embeds,
+            hedged=self.hedged,
+            verified=Verified(**self.verified.model_dump()) if self.verified else None,
+        )
 
 
 def _wrong_url(url: str, *, private: bool) -> str | None:
@@ -171,30 +223,39 @@ def _wrong_url(url: str, *, private: bool) -> str | None:
     return None
 
 
-def parse_route(document: str | bytes) -> Route:
-    """Read a JSON document. Raises: InvalidValue, whose message names each field that is wrong."""
+@dataclass(frozen=True, slots=True)
+class RouteDocument:
+    """A document that is a route, in its normal form: JSON of what it says beyond the defaults, always the same text.
+
+    `text` is without what the router itself has noted (`verified`); `taken_out` says why each target that does not
+    serve is out of service.
+    """
+
+    route: Route
+    text: str
+    taken_out: Mapping[str, str]
+
+    def noting(self, verified: Verified | None) -> str:
+        """Return the document as it is kept: with what is known of its targets."""
+        known = {} if verified is None else {"verified": asdict(verified)}
+        return json.dumps({**json.loads(self.text), **known}, separators=(",", ":"))
+
+
+def read_route(document: str | bytes) -> RouteDocument | tuple[Problem, ...]:
+    """Read a JSON document; where it is no route, return all that is wrong with it."""
     try:
         read = _Route.model_validate_json(document)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
-        raise InvalidValue(f"This is not a route: {wrong}") from error
-    targets = sorted((target.target(read.space.model) for target in read.targets), key=lambda target: target.priority)
-    route = Route(
-        alias=read.alias,
-        names=read.names,
-        space=Space(**read.space.model_dump()),
-        targets=tuple(targets),
-        max_input_tokens=read.max_input_tokens,
-        tokenizer=Tokenizer(**read.tokenizer.model_dump()) if read.tokenizer else None,
-        token_inputs=read.token_inputs,
-        reducible=read.reducible,
-        shared=read.shared,
-        ttl_s=read.ttl_s,
-        owned_by=read.owned_by,
-        created_s=read.created_s,
-        embeds=read.embeds,
-        hedged=read.hedged,
-    )
-    if wrong := "; ".join(misfits(route)):
-        raise InvalidValue(f"This is not a route: {wrong}")
-    return route
+        return tuple(Problem(tuple(wrong["loc"]), wrong["msg"]) for wrong in error.errors())
+    if problems := tuple(read.problems()):
+        return problems
+    text = read.model_dump_json(exclude_defaults=True, exclude={"verified"})
+    return RouteDocument(read.route(), text, {place.id: place.disabled for place in read.targets if place.disabled})
+
+
+def parse_route(document: str | bytes) -> Route:
+    """Read a JSON document. Raises: InvalidValue, whose message names each field that is wrong."""
+    read = read_route(document)
+    if isinstance(read, RouteDocument):
+        return read.route
+    raise InvalidValue(f"This is not a route: {'; '.join(map(str, read))}")

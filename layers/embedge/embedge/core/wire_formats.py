@@ -3,11 +3,11 @@
 Sources, read 2026-11, stand in each wire format's module in `providers`.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from embedge.core.request import MAX_INPUTS
-from embedge.core.route import ProviderName, Route, TransportName
+from embedge.core.route import ProviderName, Space, Target, TokenInputs, TransportName
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +39,22 @@ WIRE_FORMATS: Mapping[ProviderName, WireFormat] = {
 }
 
 
-def misfits(route: Route) -> Iterator[str]:
-    """Yield, for each target, what its wire format cannot do of what its route asks for."""
-    for target in route.targets:
-        form, where = WIRE_FORMATS[target.provider], f"targets.{target.id}"
+def misfits(
+    space: Space, token_inputs: TokenInputs, targets: Iterable[Target]
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what the targets' wire formats cannot do of what a route asks for: the field, and what is wrong with it."""
+    for place, target in enumerate(targets):
+        form, where = WIRE_FORMATS[target.provider], ("targets", place)
         if target.transport not in form.transports:
-            yield f"{where}.transport: {target.provider} goes over {_listed(form.transports)}"
+            yield (*where, "transport"), f"{target.provider} goes over {_listed(form.transports)}"
         if target.limits.inputs > form.inputs:
-            yield f"{where}.limits.inputs: a call to {target.provider} carries at most {form.inputs}"
-        if form.input_types and route.space.input_type not in form.input_types:
-            yield f"space.input_type: {target.provider} has {_listed(form.input_types)}"
-        if form.dimensions and route.space.dimensions not in form.dimensions:
-            yield f"space.dimensions: {target.provider} has {_listed(form.dimensions)}"
-        if route.token_inputs == "native" and not form.takes_token_ids:
-            yield f"token_inputs: {target.provider} takes text only"
+            yield (*where, "limits", "inputs"), f"a call to {target.provider} carries at most {form.inputs}"
+        if form.input_types and space.input_type not in form.input_types:
+            yield ("space", "input_type"), f"{target.provider} has {_listed(form.input_types)}"
+        if form.dimensions and space.dimensions not in form.dimensions:
+            yield ("space", "dimensions"), f"{target.provider} has {_listed(form.dimensions)}"
+        if token_inputs == "native" and not form.takes_token_ids:
+            yield ("token_inputs",), f"{target.provider} takes text only"
 
 
 def _listed(choices: Collection[object]) -> str:

@@ -1,0 +1,112 @@
+"""How does an operator handle the models that callers may name? `routes plan, apply, list, show, delete`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from embedge.bootstrap import Operation
+from embedge.cli.route_applying import ROUTES, carry_out, plan_routes
+from embedge.cli.route_files import routes_in
+from embedge.cli.route_text import done_line, plan_lines, route_table
+from embedge.cli.running import Place, run
+from embedge.cli.yaml_lines import write_yaml
+from embedge.core.route_document import RouteDocument, read_route
+from embedge.core.route_plan import Plan, Step
+
+_CHANGES_STATUS = 2
+_FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_PRUNE = click.option("--prune", is_flag=True, help="Remove the routes that no file names.")
+
+
+@click.group()
+def routes() -> None:
+    """Handle the models that callers may name."""
+
+
+@routes.command("plan")
+@_FILES
+@_PRUNE
+@click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 if anything would change.")
+@click.pass_obj
+def routes_plan(place: Place, files: tuple[Path, ...], *, prune: bool, detailed: bool) -> None:
+    """Show what applying these files would change, and change nothing."""
+    contents = _contents(files)
+
+    async def planned(operation: Operation) -> Plan:
+        return await plan_routes(operation, routes_in(contents), prune=prune)
+
+    found = run(place, planned)
+    for line in plan_lines(found):
+        click.echo(line)
+    if detailed and found.steps:
+        raise SystemExit(_CHANGES_STATUS)
+
+
+@routes.command("apply")
+@_FILES
+@_PRUNE
+@click.pass_obj
+def routes_apply(place: Place, files: tuple[Path, ...], *, prune: bool) -> None:
+    """Write the routes of these files. All are checked before the first is written."""
+    contents = _contents(files)
+
+    async def applied(operation: Operation) -> Plan:
+        planned = await plan_routes(operation, routes_in(contents), prune=prune)
+        await carry_out(operation, planned)
+        return planned
+
+    done = run(place, applied)
+    for step in done.steps:
+        click.echo(done_line(step))
+    if not done.steps:
+        click.echo(f"Nothing to do: {done.unchanged} unchanged.")
+
+
+@routes.command("list")
+@click.pass_obj
+def routes_list(place: Place) -> None:
+    """Show every route in one line."""
+    for line in route_table(run(place, _documents)):
+        click.echo(line)
+
+
+@routes.command("show")
+@click.argument("alias")
+@click.pass_obj
+def routes_show(place: Place, alias: str) -> None:
+    """Print a route as YAML that `apply` takes back."""
+    read = read_route(_one(place, alias))
+    if not isinstance(read, RouteDocument):
+        wrong = "\n".join(map(str, read))
+        raise click.ClickException(f"The route {alias} cannot be read. Apply it anew, or delete it.\n{wrong}")
+    click.echo(write_yaml(json.loads(read.text)), nl=False)
+
+
+@routes.command("delete")
+@click.argument("alias")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def routes_delete(place: Place, alias: str, *, yes: bool) -> None:
+    """Remove a route: requests for it will be refused."""
+    step = Step(alias, _one(place, alias), None, ())
+    if not yes:
+        click.confirm(f"Remove the route {alias}? Requests for it will be refused.", abort=True)
+    run(place, lambda operation: carry_out(operation, Plan((step,), 0)))
+    click.echo(done_line(step))
+
+
+def _contents(files: tuple[Path, ...]) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in files}
+
+
+def _one(place: Place, alias: str) -> str:
+    """Return a route's document as it is in Control."""
+    documents = run(place, _documents)
+    if alias not in documents:
+        raise click.ClickException(f"There is no route {alias}. `embedge routes list` shows those that there are.")
+    return documents[alias]
+
+
+async def _documents(operation: Operation) -> dict[str, str]:
+    return dict(await operation.control.query(ROUTES))
