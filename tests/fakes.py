@@ -11,12 +11,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from embedge.core.conditional_update import Applied, ConditionalUpdate, Item, Outcome, Refused, evaluate
+from embedge.core.space_check import Verdict
 from embedge.core.vector_codec import StoredVector, decode
 from embedge.errors import ServiceUnavailable
 from embedge.ports import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from embedge.core.route import Route
 
 
 class FakeClock:
@@ -150,3 +153,17 @@ class FakeLedgerTable:
         if lost == "applied":
             raise ServiceUnavailable("The call was lost.", retry_after_s=5)
         return Refused(before, self._clock.now_s()) if after is None else Applied(after)
+
+
+class FakeProbing:
+    """The Probing port: each target is sound, but for those whose `problems` by id say otherwise: they drift."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+
+    async def probe(self, route: Route) -> tuple[Verdict, ...]:
+        return tuple(
+            Verdict(target.id, route.space.dimensions, 1.0, 1.0, 1.0, problem, drifted=problem is not None)
+            for target in route.targets
+            for problem in [self.problems.get(target.id)]
+        )

@@ -23,6 +23,7 @@ PLANTED = [
     ("providers/tei.py", "from embedge.providers.openai import OpenAI", "Providers do not know each other"),
     ("embed.py", "from embedge.adapters.cache_dynamodb import DynamoDbCache", "Only bootstrap chooses adapters"),
     ("embed.py", "import fastapi", "The way is free of frameworks and clouds"),
+    ("verification.py", "import httpx", "The way is free of frameworks and clouds"),
     (
         "adapters/clock_system.py",
         "from embedge.embed import Services",

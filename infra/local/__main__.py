@@ -26,13 +26,15 @@ from typing_extensions import override
 from embedge.api.app import create_app
 from embedge.bootstrap import Operation, operate_folder, serve
 from embedge.cli.key_commands import init_keys
-from embedge.cli.route_applying import ROUTES, carry_out, plan_routes
+from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
+from embedge.cli.running import STAND_IN
 from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.core.route_document import RouteDocument
 from embedge.errors import EmbedgeError
 from embedge.settings import SageMakerStandIn, Settings, SettingsError, cors_origins
+from embedge.verification import ROUTES
 from infra.local.answers import kept_answers
 from infra.local.http_errors import JsonErrorsProtocol
 from infra.local.listening import BACKLOG, Address, listen
@@ -82,6 +84,8 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
         await operation.close()
         log = stack.enter_context(_log(folder / _LOG))
         stand_in = SageMakerStandIn(f"http://127.0.0.1:{await model.ready()}")
+        (folder / STAND_IN).write_text(stand_in.url, encoding="ascii")  # for `embedge routes verify`
+        stack.callback((folder / STAND_IN).unlink, missing_ok=True)
         app = create_app(serve(settings.with_sagemaker(stand_in), log))
         server = _Server(_uvicorn(NamedAsReached(app) if address.is_everywhere() else app))
         server.banner = _banner(address, token, folder, offer_openai=bool(openai))

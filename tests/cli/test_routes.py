@@ -18,7 +18,7 @@ from embedge.cli.route_files import routes_in
 from embedge.core.route_plan import OTHER_HOST
 from embedge.errors import EmbedgeError, ServiceUnavailable
 from tests.core.samples import document, target
-from tests.fakes import FakeControlTable
+from tests.fakes import FakeControlTable, FakeProbing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,7 +175,7 @@ def test_what_no_file_names_is_removed_only_where_that_is_asked_for(laptop: Lapt
 
 def test_a_list_has_a_line_for_each_route_also_for_one_that_cannot_be_read(laptop: Laptop) -> None:
     two = [target(disabled="it drifted"), target(id="two", price_usd_per_million_tokens="1.5"), target(id="three")]
-    laptop.done("routes", "apply", laptop.file("a.json", document(targets=two)), laptop.file("b.json", LARGE))
+    laptop.run("routes", "apply", "--force", laptop.file("a.json", document(targets=two)), laptop.file("b.json", LARGE))
     laptop.keep("broken", "{")
     lines = [line.split() for line in laptop.done("routes", "list").splitlines()[1:]]
     assert lines[0] == ["broken", "cannot", "be", "read"]
@@ -243,7 +243,7 @@ async def test_a_plan_that_no_longer_fits_is_not_written_and_what_was_is_named(t
     async def close() -> None:
         await asyncio.sleep(0)
 
-    operation = Operation(control, FileSigningKeys(tmp_path), SystemClock(), "i", "a", close)
+    operation = Operation(control, FileSigningKeys(tmp_path), FakeProbing(), SystemClock(), "i", "a", close)
     files = {
         name: json.dumps(document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"})).encode()
         for name in "abc"

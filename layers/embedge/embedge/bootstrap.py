@@ -1,7 +1,7 @@
 """Which adapters does this process run on? The only place that chooses."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -31,11 +31,13 @@ from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.api.app import Serving
 from embedge.api.carriage import Carriage
+from embedge.core.route import TransportName
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
-from embedge.ports import AnswerStore, Cache, Clock, ControlTable, LedgerTable, SigningKeys
+from embedge.ports import AnswerStore, Cache, Clock, ControlTable, LedgerTable, Probing, SigningKeys, Transport
 from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
-from embedge.upstreams import Upstreams
+from embedge.upstreams import PROVIDERS, Upstreams
+from embedge.upstreams.probing import Prober
 
 # A cache that is slower than this is worse than none; what could not be written then is written by the next miss.
 _CACHE_LIMITS = CacheLimits(read_limit_s=0.5, write_limit_s=1.0)
@@ -49,6 +51,7 @@ class Operation:
 
     control: ControlTable
     signing_keys: SigningKeys
+    probing: Probing
     clock: Clock
     issuer: str
     audience: str
@@ -58,8 +61,7 @@ class Operation:
 def serve(settings: Settings, stream: TextIO) -> Serving:
     """Build what the API stands on; log lines go to `stream`. Nothing is connected before it is needed."""
     clock = SystemClock()
-    stand_in = settings.sagemaker and StandIn(settings.sagemaker.url, "us-east-1", "local", "local")
-    aws, https = AwsClients(stand_in), HttpxTransport()
+    aws, https = AwsClients(_stand_in(settings)), HttpxTransport()
     telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
     state = _state(settings.state, aws, clock, telemetry.fault)
     ledger = PurseLedger(state.ledger, clock)
@@ -81,7 +83,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         ledger=ledger,
         tokenizers=LocalTokenizers(telemetry.fault),
         upstreams=Upstreams(
-            {"https": https, "sagemaker": SageMakerTransport(aws), "bedrock": BedrockTransport(aws)},
+            _transports(https, aws),
             ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault),
             random.random,
             telemetry.fault,
@@ -96,16 +98,19 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
     """Build what commands on a laptop's state work on; it is made where it is not there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = SqliteState(folder / _STATE_FILE)
+    probing, close_probing = _probing(settings, AwsClients(_stand_in(settings)))
 
     async def close() -> None:
+        await close_probing()
         database.close()
 
     keys = FileSigningKeys(folder / _KEYS_FOLDER)
-    return Operation(SqliteControlTable(database), keys, SystemClock(), settings.issuer, settings.audience, close)
+    control = SqliteControlTable(database)
+    return Operation(control, keys, probing, SystemClock(), settings.issuer, settings.audience, close)
 
 
-async def operate_stack(stack: str) -> Operation:
-    """Build what commands on a deployed stack work on. Raises: ServiceUnavailable."""
+async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
+    """Build what commands on a deployed stack work on; `secrets` are what `env:` means. Raises: ServiceUnavailable."""
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
     from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
 
@@ -116,7 +121,28 @@ async def operate_stack(stack: str) -> Operation:
         issuer, audience = outputs["Issuer"], outputs["Audience"]
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
-    return Operation(control, SsmSigningKeys(stack), SystemClock(), issuer, audience, aws.close)
+    probing, close = _probing(Settings(state=Path(), secrets=secrets), aws)
+    return Operation(control, SsmSigningKeys(stack), probing, SystemClock(), issuer, audience, close)
+
+
+def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:
+    """Return who asks targets, as the router would, and what ends that; nothing is connected before it is needed."""
+    https = HttpxTransport()
+
+    async def close() -> None:
+        await https.close()
+        await aws.close()
+
+    secrets = ReferencedSecrets(settings.secrets or {}, aws, SystemClock(), lambda _: None)
+    return Prober(_transports(https, aws), PROVIDERS, secrets), close
+
+
+def _transports(https: HttpxTransport, aws: AwsClients) -> Mapping[TransportName, Transport]:
+    return {"https": https, "sagemaker": SageMakerTransport(aws), "bedrock": BedrockTransport(aws)}
+
+
+def _stand_in(settings: Settings) -> StandIn | None:
+    return settings.sagemaker and StandIn(settings.sagemaker.url, "us-east-1", "local", "local")
 
 
 def _answers(settings: Settings, aws: AwsClients, clock: Clock) -> AnswerStore | None:

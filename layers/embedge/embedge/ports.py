@@ -10,6 +10,7 @@ from embedge.core.conditional_update import ConditionalUpdate, Outcome
 from embedge.core.gcra import RateState
 from embedge.core.request import EmbeddingRequest, Observation, Principal
 from embedge.core.route import Route, Target
+from embedge.core.space_check import Verdict
 from embedge.core.vector_codec import StoredVector
 
 
@@ -213,6 +214,14 @@ class AnswerStore(Protocol):
 
     async def keep(self, tenant: str, body: bytes) -> str:
         """Keep JSON and return a URL at which whoever has it can GET it for two minutes. Raises: NotKept."""
+        ...
+
+
+class Probing(Protocol):
+    """Do the targets of a route serve one space?"""
+
+    async def probe(self, route: Route) -> tuple[Verdict, ...]:
+        """Ask every target that serves, and judge each; whatever one does is its verdict, never an error."""
         ...
 
 

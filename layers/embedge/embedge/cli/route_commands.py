@@ -1,4 +1,4 @@
-"""How does an operator handle the models that callers may name? `routes plan, apply, list, show, delete`."""
+"""How does an operator handle the models that callers may name? `routes plan, apply, list, show, delete, verify`."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,15 @@ from pathlib import Path
 import click
 
 from embedge.bootstrap import Operation
-from embedge.cli.route_applying import ROUTES, carry_out, plan_routes
+from embedge.cli.route_applying import carry_out, plan_routes, verified
 from embedge.cli.route_files import routes_in
-from embedge.cli.route_text import done_line, plan_lines, route_table
+from embedge.cli.route_text import done_line, outcome_lines, plan_lines, route_table, unverified_line
 from embedge.cli.running import Place, run
 from embedge.cli.yaml_lines import write_yaml
 from embedge.core.route_document import RouteDocument, read_route
 from embedge.core.route_plan import Plan, Step
+from embedge.errors import InvalidValue
+from embedge.verification import ROUTES, Outcome, Verification
 
 _CHANGES_STATUS = 2
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -46,19 +48,23 @@ def routes_plan(place: Place, files: tuple[Path, ...], *, prune: bool, detailed:
 @routes.command("apply")
 @_FILES
 @_PRUNE
+@click.option("--force", is_flag=True, help="Write routes of several targets without comparing those.")
 @click.pass_obj
-def routes_apply(place: Place, files: tuple[Path, ...], *, prune: bool) -> None:
-    """Write the routes of these files. All are checked before the first is written."""
+def routes_apply(place: Place, files: tuple[Path, ...], *, prune: bool, force: bool) -> None:
+    """Write the routes of these files. All are checked, and their targets compared, before the first is written."""
     contents = _contents(files)
 
     async def applied(operation: Operation) -> Plan:
         planned = await plan_routes(operation, routes_in(contents), prune=prune)
+        planned = await verified(operation, planned, force=force)
         await carry_out(operation, planned)
         return planned
 
     done = run(place, applied)
     for step in done.steps:
         click.echo(done_line(step))
+        if step.verified and step.verified.forced:
+            click.echo(unverified_line(step), err=True)
     if not done.steps:
         click.echo(f"Nothing to do: {done.unchanged} unchanged.")
 
@@ -96,6 +102,31 @@ def routes_delete(place: Place, alias: str, *, yes: bool) -> None:
     click.echo(done_line(step))
 
 
+@routes.command("verify")
+@click.argument("aliases", nargs=-1)
+@click.option("--take-out", is_flag=True, help="Take targets that drift out of service, as long as another is left.")
+@click.pass_obj
+def routes_verify(place: Place, aliases: tuple[str, ...], *, take_out: bool) -> None:
+    """Ask every target of these routes (of all, if none is named) for the same texts, and compare."""
+
+    async def verify(operation: Operation) -> list[Outcome]:
+        documents = await _documents(operation)
+        if missing := [alias for alias in aliases if alias not in documents]:
+            raise InvalidValue(_no_route(missing[0]))
+        verification = Verification(operation.control, operation.probing, operation.clock)
+        return [
+            await verification.check(alias, documents[alias], take_out=take_out)
+            for alias in aliases or sorted(documents)
+        ]
+
+    outcomes = run(place, verify)
+    for outcome in outcomes:
+        for line in outcome_lines(outcome):
+            click.echo(line)
+    if not all(outcome.is_good() for outcome in outcomes):
+        raise SystemExit(1)
+
+
 def _contents(files: tuple[Path, ...]) -> dict[str, bytes]:
     return {str(file): file.read_bytes() for file in files}
 
@@ -104,8 +135,12 @@ def _one(place: Place, alias: str) -> str:
     """Return a route's document as it is in Control."""
     documents = run(place, _documents)
     if alias not in documents:
-        raise click.ClickException(f"There is no route {alias}. `embedge routes list` shows those that there are.")
+        raise click.ClickException(_no_route(alias))
     return documents[alias]
+
+
+def _no_route(alias: str) -> str:
+    return f"There is no route {alias}. `embedge routes list` shows those that there are."
 
 
 async def _documents(operation: Operation) -> dict[str, str]:

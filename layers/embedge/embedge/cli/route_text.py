@@ -6,10 +6,13 @@ import click
 
 from embedge.core.route import Route
 from embedge.core.route_document import RouteDocument, read_route
-from embedge.core.route_plan import Change, Plan, Step
+from embedge.core.route_plan import Change, Plan, Step, printable
+from embedge.core.space_check import Verdict, needs_check
+from embedge.verification import Outcome
 
 _NANO = 10**9
-_HEADS = ("ALIAS", "MODEL", "DIMENSIONS", "TARGETS", "USD PER MILLION")
+_HEADS = ("ALIAS", "MODEL", "DIMENSIONS", "TARGETS", "USD PER MILLION", "VERIFIED")
+_VERDICT_HEADS = ("TARGET", "DIMENSIONS", "LENGTH", "LEAST COSINE", "MS", "OK")
 
 
 def plan_lines(planned: Plan) -> Iterator[str]:
@@ -32,6 +35,24 @@ def route_table(documents: Mapping[str, str]) -> Iterator[str]:
     """Show a line for each route."""
     rows = [_row(alias, read_route(text)) for alias, text in sorted(documents.items())]
     return table(_HEADS, rows)
+
+
+def outcome_lines(outcome: Outcome) -> Iterator[str]:
+    """Show what was found of one route, a line for each target, and below what is wrong."""
+    yield click.style(outcome.alias, bold=True)
+    yield from (f"  {line}" for line in table(_VERDICT_HEADS, [_verdict(verdict) for verdict in outcome.verdicts]))
+    for verdict in outcome.verdicts:
+        if verdict.problem:
+            taken = ": taken out of service" if verdict.target in outcome.taken_out else ""
+            yield click.style(f"  {verdict.target}: {printable(verdict.problem)}{taken}", fg="red")
+
+
+def unverified_line(step: Step) -> str:
+    """Say what it means that a step was carried out unseen."""
+    return (
+        f"Nobody has compared the targets of {step.alias}: if they are not one space, searches go wrong without an "
+        f"error, and what is cached is spoilt. Compare them with: embedge routes verify {step.alias}"
+    )
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -66,10 +87,29 @@ def _changed(change: Change) -> str:
 
 def _row(alias: str, read: RouteDocument | object) -> tuple[str, ...]:
     if not isinstance(read, RouteDocument):
-        return (alias, "cannot be read", "", "", "")
+        return (alias, "cannot be read", "", "", "", "")
     route = read.route
     targets = ", ".join([*(target.id for target in route.targets), *(f"{name} (out)" for name in read.taken_out)])
-    return (alias, route.space.model, str(route.space.dimensions), targets or "none", _price(route))
+    return (alias, route.space.model, str(route.space.dimensions), targets or "none", _price(route), _known(route))
+
+
+def _known(route: Route) -> str:
+    if len(route.targets) < 2:  # noqa: PLR2004 (one target is one space)
+        return "one target"
+    if route.verified and route.verified.forced:
+        return f"forced {route.verified.at}"
+    return "no" if needs_check(route) or route.verified is None else route.verified.at
+
+
+def _verdict(verdict: Verdict) -> tuple[str, ...]:
+    return (
+        verdict.target,
+        "-" if verdict.dimensions is None else str(verdict.dimensions),
+        "-" if verdict.length is None else f"{verdict.length:.4f}",
+        "-" if verdict.least_cosine is None else f"{verdict.least_cosine:.6f}",
+        f"{verdict.latency_ms:.0f}",
+        "no" if verdict.problem else "yes",
+    )
 
 
 def _price(route: Route) -> str:

@@ -102,8 +102,11 @@ def _leaves(path: tuple[str, ...], value: object) -> Iterator[tuple[str, str]]:
 
 
 def _shown(value: object) -> str:
-    """Return JSON in which nothing can move a terminal's cursor."""
-    text = json.dumps(value, ensure_ascii=False)
+    return printable(json.dumps(value, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """Return a text in which nothing can move a terminal's cursor."""
     return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
 
 
