@@ -39,7 +39,7 @@ def unit(rows: FloatVectors) -> FloatVectors:
 
 def vectors(seed: int = 0, length: float = 1.0) -> FloatVectors:
     drawn = np.random.default_rng(seed).normal(size=(len(PROBES), DIMENSIONS))
-    return (length * unit(drawn.astype(np.float32))).astype(np.float32)
+    return unit(drawn.astype(np.float32)) * np.float32(length)
 
 
 def probed(name: str, rows: FloatVectors, alone: FloatVectors | None = None) -> Probed:
@@ -83,7 +83,7 @@ WRONG: list[tuple[Callable[[FloatVectors], FloatVectors], str]] = [
     (lambda _: vectors(seed=1), "not those of a"),
     (lambda rows: -rows, "not those of a"),
     (swapped, "not those of a"),
-    (lambda rows: unit(rows + np.float32(0.06) * vectors(seed=1)), "not those of a"),
+    (lambda rows: unit((rows + 0.06 * vectors(seed=1)).astype(np.float32)), "not those of a"),
     (lambda rows: rows * np.float32(1.05), "lengths up to 1.05"),
     (spoilt(0.0), "no length"),
     (spoilt(float("nan")), "not finite"),
