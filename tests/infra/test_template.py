@@ -57,14 +57,40 @@ def test_no_role_takes_a_policy_that_is_not_written_here(templates: dict[str, No
 
 
 def test_the_api_role_only_reads_control(templates: dict[str, Node]) -> None:
-    control = {"Fn::GetAtt": ["Storage", "Outputs.ControlTableArn"]}
-    actions = [
-        action
-        for one in _statements(templates[ROOT_TEMPLATE])
-        if control in _list(one.get("Resource"))
-        for action in _list(one["Action"])
-    ]
-    assert set(map(str, actions)) == {"dynamodb:Query"}
+    (statement,) = _of_control(templates[ROOT_TEMPLATE], "ApiRole")
+    assert _list(statement["Action"]) == ["dynamodb:Query"]
+
+
+def test_the_canary_writes_routes_and_nothing_else_in_control_and_reaches_no_other_table(
+    templates: dict[str, Node],
+) -> None:
+    (statement,) = _of_control(templates[ROOT_TEMPLATE], "CanaryRole")
+    assert _list(statement["Action"]) == ["dynamodb:Query", "dynamodb:PutItem"]
+    assert statement["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["ROUTES"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    role = _resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")["CanaryRole"]
+    assert sum("dynamodb:" in json.dumps(one["Action"]) for one in _statements(role)) == 1
+
+
+def test_the_canary_asks_the_servers_that_the_api_function_asks(templates: dict[str, Node]) -> None:
+    roles = _resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")
+    shared = {"InvokeEndpoints", "ReadSecrets", "ReadSecretParameters", "NeverTheSigningKey", "InvokeModels"}
+    api, canary = (
+        {str(one["Sid"]): one for one in _statements(roles[name]) if one.get("Sid") in shared}
+        for name in ("ApiRole", "CanaryRole")
+    )
+    assert api.keys() == shared
+    assert api == canary
+
+
+def test_there_is_no_canary_unless_a_schedule_is_given(templates: dict[str, Node]) -> None:
+    template = templates[ROOT_TEMPLATE]
+    assert _at(template, "Parameters", "CanarySchedule")["Default"] == ""
+    made = {name: one for name, one in _at(template, "Resources").items() if name.startswith("Canary")}
+    assert len(made) == 5  # function, role, log group, rule, permission
+    assert all(isinstance(one, dict) and one["Condition"] == "HasCanary" for one in made.values())
 
 
 def test_every_method_of_every_path_reaches_the_function(templates: dict[str, Node]) -> None:
@@ -139,6 +165,13 @@ def test_every_parameter_and_output_explains_itself(templates: dict[str, Node]) 
         for section in ("Parameters", "Outputs"):
             for name in at(template, section):
                 assert at(template, section, name).get("Description"), name
+
+
+def _of_control(template: Node, role: str) -> list[Node]:
+    """Every statement of this role that reaches Control."""
+    control = {"Fn::GetAtt": ["Storage", "Outputs.ControlTableArn"]}
+    statements = _statements(_resources(template, "AWS::IAM::Role")[role])
+    return [one for one in statements if control in _list(one.get("Resource"))]
 
 
 def _statements(node: Json) -> Iterator[Node]:

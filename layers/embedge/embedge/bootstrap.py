@@ -34,10 +34,21 @@ from embedge.api.carriage import Carriage
 from embedge.core.route import TransportName
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
-from embedge.ports import AnswerStore, Cache, Clock, ControlTable, LedgerTable, Probing, SigningKeys, Transport
+from embedge.ports import (
+    AnswerStore,
+    Cache,
+    Clock,
+    ControlTable,
+    DriftReports,
+    LedgerTable,
+    Probing,
+    SigningKeys,
+    Transport,
+)
 from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
 from embedge.upstreams import PROVIDERS, Upstreams
 from embedge.upstreams.probing import Prober
+from embedge.verification import Verification
 
 # A cache that is slower than this is worse than none; what could not be written then is written by the next miss.
 _CACHE_LIMITS = CacheLimits(read_limit_s=0.5, write_limit_s=1.0)
@@ -92,6 +103,23 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     )
     carriage = Carriage(settings.largest_answer_bytes, answers)
     return Serving(services, telemetry, clock, settings.longest_request_s, carriage, close, settings.cors_origins)
+
+
+def watch(settings: Settings, stream: TextIO) -> Callable[[], Awaitable[None]]:
+    """Build what the canary does: compare the targets of every route, and report to `stream`."""
+    # Here, because the api function never needs it.
+    from embedge.adapters.drift_powertools import PowertoolsDrift  # noqa: PLC0415
+
+    clock, aws = SystemClock(), AwsClients(_stand_in(settings))
+    probing, _ = _probing(settings, aws)
+    control = _state(settings.state, aws, clock, lambda _: None).control
+    verification = Verification(control, probing, clock)
+    reports: DriftReports = PowertoolsDrift(settings.service, settings.namespace, settings.log_level, stream)
+
+    async def once() -> None:
+        reports.report(await verification.watch())
+
+    return once
 
 
 def operate_folder(folder: Path, settings: Settings) -> Operation:

@@ -10,7 +10,7 @@ from embedge.core.conditional_update import ConditionalUpdate, Outcome
 from embedge.core.gcra import RateState
 from embedge.core.request import EmbeddingRequest, Observation, Principal
 from embedge.core.route import Route, Target
-from embedge.core.space_check import Verdict
+from embedge.core.space_check import Verdict, Watched
 from embedge.core.vector_codec import StoredVector
 
 
@@ -222,6 +222,14 @@ class Probing(Protocol):
 
     async def probe(self, route: Route) -> tuple[Verdict, ...]:
         """Ask every target that serves, and judge each; whatever one does is its verdict, never an error."""
+        ...
+
+
+class DriftReports(Protocol):
+    """What operators see of targets that were compared."""
+
+    def report(self, watched: Sequence[Watched]) -> None:
+        """Write a log line for each route, and one metrics blob for all."""
         ...
 
 

@@ -2,31 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
 from embedge.core.route import Route, Verified
 from embedge.core.route_document import RouteDocument, read_route
-from embedge.core.space_check import Verdict, fingerprint, needs_check, to_take_out
-from embedge.errors import InvalidValue
+from embedge.core.space_check import Watched, fingerprint, needs_check, to_take_out
+from embedge.errors import EmbedgeError, InvalidValue
 from embedge.ports import Clock, ControlTable, Probing
 
 ROUTES = "ROUTES"
 _LONGEST_REASON = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was found of one route; `taken_out` are the targets that were, and why."""
-
-    alias: str
-    verdicts: tuple[Verdict, ...]
-    taken_out: Mapping[str, str]
-
-    def is_good(self) -> bool:
-        """Tell whether every target serves the route's space."""
-        return all(verdict.problem is None for verdict in self.verdicts)
 
 
 class Verification:
@@ -52,7 +39,7 @@ class Verification:
         """Return that an operator took it on himself."""
         return replace(self._noted(route), forced=True)
 
-    async def check(self, alias: str, seen: str, *, take_out: bool) -> Outcome:
+    async def check(self, alias: str, seen: str, *, take_out: bool) -> Watched:
         """Compare the targets of a route, given by its document, and note it where they are one space.
 
         `take_out`: those that drift serve no longer, as long as another is left. Raises: InvalidValue, where the
@@ -71,13 +58,33 @@ class Verification:
             document = left.noting(self._noted(left.route) if news else None)
             if not await self._control.replace(ROUTES, alias, seen, document):
                 raise InvalidValue(f"The route {alias} was changed meanwhile: verify it again.")
-        return Outcome(alias, verdicts, out)
+        return Watched(alias, verdicts, tuple(out))
+
+    async def watch(self) -> tuple[Watched, ...]:
+        """Compare the targets of every route that has several, and take out those that drift.
+
+        A route that cannot be compared keeps no other from it. Raises: ServiceUnavailable where none can be read.
+        """
+        documents = await self._control.query(ROUTES)
+        several = [alias for alias, text in sorted(documents.items()) if _has_several(text)]
+        return tuple([await self._watched(alias, documents[alias]) for alias in several])
+
+    async def _watched(self, alias: str, seen: str) -> Watched:
+        try:
+            return await self.check(alias, seen, take_out=True)
+        except EmbedgeError as error:
+            return Watched(alias, error=error.message)
 
     def _noted(self, route: Route) -> Verified:
         return Verified(fingerprint(route), self._now())
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self._clock.now_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _has_several(text: str) -> bool:
+    read = read_route(text)
+    return isinstance(read, RouteDocument) and len(read.route.targets) > 1
 
 
 def _without(document: RouteDocument, reasons: Mapping[str, str]) -> RouteDocument:

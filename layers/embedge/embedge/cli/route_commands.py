@@ -13,8 +13,9 @@ from embedge.cli.running import Place, run
 from embedge.cli.yaml_lines import write_yaml
 from embedge.core.route_document import RouteDocument, read_route
 from embedge.core.route_plan import Plan, Step
+from embedge.core.space_check import Watched
 from embedge.errors import InvalidValue
-from embedge.verification import ROUTES, Outcome, Verification
+from embedge.verification import ROUTES, Verification
 
 _CHANGES_STATUS = 2
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -109,7 +110,7 @@ def routes_delete(place: Place, alias: str, *, yes: bool) -> None:
 def routes_verify(place: Place, aliases: tuple[str, ...], *, take_out: bool) -> None:
     """Ask every target of these routes (of all, if none is named) for the same texts, and compare."""
 
-    async def verify(operation: Operation) -> list[Outcome]:
+    async def verify(operation: Operation) -> list[Watched]:
         documents = await _documents(operation)
         if missing := [alias for alias in aliases if alias not in documents]:
             raise InvalidValue(_no_route(missing[0]))

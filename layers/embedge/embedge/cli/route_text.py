@@ -7,8 +7,7 @@ import click
 from embedge.core.route import Route
 from embedge.core.route_document import RouteDocument, read_route
 from embedge.core.route_plan import Change, Plan, Step, printable
-from embedge.core.space_check import Verdict, needs_check
-from embedge.verification import Outcome
+from embedge.core.space_check import Verdict, Watched, needs_check
 
 _NANO = 10**9
 _HEADS = ("ALIAS", "MODEL", "DIMENSIONS", "TARGETS", "USD PER MILLION", "VERIFIED")
@@ -37,7 +36,7 @@ def route_table(documents: Mapping[str, str]) -> Iterator[str]:
     return table(_HEADS, rows)
 
 
-def outcome_lines(outcome: Outcome) -> Iterator[str]:
+def outcome_lines(outcome: Watched) -> Iterator[str]:
     """Show what was found of one route, a line for each target, and below what is wrong."""
     yield click.style(outcome.alias, bold=True)
     yield from (f"  {line}" for line in table(_VERDICT_HEADS, [_verdict(verdict) for verdict in outcome.verdicts]))

@@ -68,6 +68,20 @@ class Verdict:
     drifted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What was found of one route; `taken_out` are the targets that were, `error` is why it could not be compared."""
+
+    alias: str
+    verdicts: tuple[Verdict, ...] = ()
+    taken_out: tuple[str, ...] = ()
+    error: str | None = None
+
+    def is_good(self) -> bool:
+        """Tell whether every target serves the route's space."""
+        return self.error is None and all(verdict.problem is None for verdict in self.verdicts)
+
+
 def probes(route: Route) -> tuple[str, ...]:
     """Return the texts that this model surely takes, and two at least."""
     fitting = tuple(text for text in PROBES if len(text.encode()) <= route.max_input_tokens)
