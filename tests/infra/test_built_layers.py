@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_group("built")]
 
 # On PATH as Lambda puts them: https://docs.aws.amazon.com/lambda/latest/dg/python-layers.html
-FOLDERS = ("ApiFunction", "DependenciesLayer/python", "EmbedgeLayer/python")
+LAYERS = ("DependenciesLayer/python", "EmbedgeLayer/python")
+FOLDERS = ("ApiFunction", *LAYERS)
+FUNCTIONS = ("ApiFunction", "CanaryFunction")
 MOST_BYTES = 130_000_000
 UNCHECKED_HASH = 0b01  # PEP 552: bytecode that is used without looking at its source
 
@@ -63,7 +65,7 @@ assert not {"regex", "requests"} & sys.modules.keys()
 
 
 def test_every_module_is_shipped_with_its_bytecode(built: Path) -> None:
-    sources = [source for folder in FOLDERS for source in (built / folder).rglob("*.py")]
+    sources = [source for folder in (*FUNCTIONS, *LAYERS) for source in (built / folder).rglob("*.py")]
     assert sources
     assert not [source for source in sources if not _bytecode(source).exists()]
 
@@ -86,8 +88,9 @@ def test_nothing_is_compiled_at_a_start_whatever_became_of_the_modification_time
     assert not [path for path in loaded if ".pyc" not in path]
 
 
-def test_the_function_finds_all_that_it_imports_in_its_layers(built: Path) -> None:
-    _python(_IMPORT, *_paths(built))
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_each_function_finds_all_that_it_imports_in_its_layers(built: Path, function: str) -> None:
+    _python(_IMPORT, *(str(built / folder) for folder in (function, *LAYERS)))
 
 
 def test_boto_still_makes_the_clients_that_the_functions_use(built: Path) -> None:
