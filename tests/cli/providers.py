@@ -28,6 +28,7 @@ class Provider(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.seed = 0
         self.dimensions = 8
+        self.length = 1.0
         self.status = 200
         self.sizes: list[int] = []
         self.keys: list[str | None] = []
@@ -38,7 +39,7 @@ class Provider(ThreadingHTTPServer):
 
     def vector(self, text: str) -> str:
         drawn = np.random.default_rng([self.seed, zlib.crc32(text.encode())]).normal(size=self.dimensions)
-        return base64.b64encode((drawn / np.linalg.norm(drawn)).astype("<f4").tobytes()).decode()
+        return base64.b64encode((self.length * drawn / np.linalg.norm(drawn)).astype("<f4").tobytes()).decode()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -16,13 +16,14 @@ from embedge.bootstrap import Operation
 from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
 from embedge.core.route_plan import OTHER_HOST
-from embedge.errors import EmbedgeError, ServiceUnavailable
+from embedge.errors import EmbedgeError
 from tests.core.samples import document, target
 from tests.fakes import FakeControlTable, FakeProbing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from embedge.core.route_plan import Plan
     from tests.cli.laptop import Laptop
 
 OTHER_SPACE = {"model": "vendor/large-v1", "revision": "1", "dimensions": 8}
@@ -220,38 +221,46 @@ def test_a_route_is_removed_only_by_who_means_it(laptop: Laptop) -> None:
 # Two operators at once.
 
 
-class Meanwhile(FakeControlTable):
-    """A table in which somebody else writes before this exchange, or that is out of reach from there on."""
+class LostFrom(FakeControlTable):
+    """A table that is out of reach from the exchange of this route on."""
 
-    def __init__(self, before: str, *, lost: bool = False) -> None:
+    def __init__(self, alias: str) -> None:
         super().__init__()
-        self.before = before
-        self.lost = lost
+        self.alias = alias
 
     @override
     async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
-        if sk == self.before:
-            self.down = self.lost
-            self.documents[pk, sk] = "somebody else's"
+        self.down = self.down or sk == self.alias
         return await super().replace(pk, sk, seen, document)
 
 
-@pytest.mark.parametrize("lost", [False, True])
-async def test_a_plan_that_no_longer_fits_is_not_written_and_what_was_is_named(tmp_path: Path, lost: bool) -> None:  # noqa: FBT001
-    control = Meanwhile("b", lost=lost)
+async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation, Plan]:
+    """Return a plan for three new routes: a, b and c."""
 
     async def close() -> None:
         await asyncio.sleep(0)
 
-    operation = Operation(control, FileSigningKeys(tmp_path), FakeProbing(), SystemClock(), "i", "a", close)
-    files = {
-        name: json.dumps(document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"})).encode()
-        for name in "abc"
-    }
-    planned = await plan_routes(operation, routes_in(files))
-    with pytest.raises(ServiceUnavailable if lost else EmbedgeError) as caught:
+    operation = Operation(control, FileSigningKeys(folder), FakeProbing(), SystemClock(), "i", "a", close)
+    routes = {name: document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"}) for name in "abc"}
+    files = {name: json.dumps(written).encode() for name, written in routes.items()}
+    return operation, await plan_routes(operation, routes_in(files))
+
+
+async def test_what_somebody_wrote_since_the_plan_is_not_overwritten_and_what_was_written_is_named(
+    tmp_path: Path,
+) -> None:
+    control = FakeControlTable()
+    operation, planned = await planned_on(control, tmp_path)
+    control.documents["ROUTES", "b"] = "somebody else's"
+    with pytest.raises(EmbedgeError, match=r"b was changed meanwhile: run `embedge routes plan` again.*written: a\.$"):
         await carry_out(operation, planned)
-    assert caught.value.message.endswith("Already written: a.")
-    assert lost or "`embedge routes plan` again" in caught.value.message
-    assert {alias for _, alias in control.documents} == {"a", "b"}
+    assert control.documents.keys() == {("ROUTES", "a"), ("ROUTES", "b")}
     assert control.documents["ROUTES", "b"] == "somebody else's"
+
+
+async def test_what_was_written_before_the_table_was_lost_is_named(tmp_path: Path) -> None:
+    control = LostFrom("b")
+    operation, planned = await planned_on(control, tmp_path)
+    with pytest.raises(EmbedgeError, match=r"^down Already written: a\.$"):
+        await carry_out(operation, planned)
+    assert control.documents.keys() == {("ROUTES", "a")}

@@ -50,10 +50,10 @@ def test_targets_of_one_space_are_written_with_when_that_was_seen_and_not_asked_
     assert pair.kept()["verified"] == verified
 
 
-@pytest.mark.parametrize("fault", ["seed", "dimensions", "status"])
+@pytest.mark.parametrize("fault", ["seed", "dimensions", "length", "status"])
 def test_targets_that_are_not_one_space_are_not_written_and_named(pair: Pair, fault: str) -> None:
     pair.laptop.done("routes", "apply", pair.laptop.file("b.json", document()))
-    setattr(pair.second, fault, {"seed": 1, "dimensions": 7, "status": 500}[fault])
+    setattr(pair.second, fault, {"seed": 1, "dimensions": 7, "length": 2.0, "status": 500}[fault])
     result = pair.laptop.run("routes", "apply", pair.file())
     assert result.exit_code == 1
     assert "  second: " in result.stderr

@@ -38,8 +38,8 @@ async def _verified(verification: Verification, step: Step, *, force: bool) -> S
 async def carry_out(operation: Operation, planned: Plan) -> None:
     """Write the plan, one route after the other.
 
-    Raises: InvalidValue, naming what was written before, where a route is not what it was when this was planned;
-    ServiceUnavailable.
+    Raises: EmbedgeError, naming what was written before, where a route is not what it was when this was planned, or
+    Control is out of reach.
     """
     written: list[str] = []
     for step in planned.steps:
@@ -48,6 +48,6 @@ async def carry_out(operation: Operation, planned: Plan) -> None:
             if not await operation.control.replace(ROUTES, step.alias, step.seen, document):
                 raise InvalidValue(f"The route {step.alias} was changed meanwhile: run `embedge routes plan` again.")
         except EmbedgeError as error:
-            error.message += f" Already written: {', '.join(written) or 'nothing'}."
-            raise
+            so_far = ", ".join(written) or "nothing"
+            raise EmbedgeError(f"{error.message} Already written: {so_far}.") from error
         written.append(step.alias)
