@@ -204,3 +204,13 @@ async def test_a_route_that_becomes_broken_is_gone_and_back_when_it_is_mended() 
         asked.write("small", text)
         asked.clock.pass_time(16)
         assert ("small" in await asked.names()) is served
+
+
+async def test_a_target_that_is_taken_out_of_service_serves_no_more_as_soon_as_that_is_known() -> None:
+    asked = Asked()
+    targets = [{**json.loads(document("x"))["targets"][0], "id": name} for name in ("a", "b")]
+    asked.write("small", document("small", targets=targets))
+    assert [target.id for target in (await asked.routes.current())["small"].targets] == ["a", "b"]
+    asked.write("small", document("small", targets=[{**targets[0], "disabled": "it drifted"}, targets[1]]))
+    asked.clock.pass_time(16)
+    assert [target.id for target in (await asked.routes.current())["small"].targets] == ["b"]

@@ -127,6 +127,16 @@ def test_the_snippets_work_when_pasted(tmp_path: Path) -> None:
         assert said.stdout == "2 vectors of 384 numbers, 6 tokens\n"
 
 
+def test_an_operator_reaches_the_model_behind_its_route_and_nobody_else_learns_where_it_is(tmp_path: Path) -> None:
+    verify = (sys.executable, "-m", "embedge.cli", "--state", str(tmp_path), "routes", "verify")
+    with laptop(tmp_path, free_port()):
+        assert (tmp_path / "sagemaker.url").stat().st_mode & 0o777 == 0o600
+        said = subprocess.run(verify, check=True, capture_output=True, text=True).stdout
+    assert said.splitlines()[-1].split()[:3] == ["local-sagemaker", "384", "1.0000"]
+    assert not (tmp_path / "sagemaker.url").exists()
+    assert subprocess.run(verify, check=False, capture_output=True).returncode == 1
+
+
 def test_killed_at_any_moment_it_has_lost_no_route_vector_key_or_charge(tmp_path: Path) -> None:
     port = free_port()
     with laptop(tmp_path, port) as running, running.client() as client:
