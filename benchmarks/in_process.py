@@ -12,11 +12,14 @@ from starlette.types import ASGIApp
 
 from embedge.api.app import create_app
 from embedge.bootstrap import operate_folder, serve
-from embedge.cli import apply_routes, init_keys, mint
+from embedge.cli.key_commands import init_keys
+from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.request import NO_LIMIT, Limits
+from embedge.core.route_document import parse_route
 from embedge.settings import Settings
+from embedge.verification import ROUTES
 
 _NO_LIMITS = Limits(10**6, 10**12, NO_LIMIT, NO_LIMIT, NO_LIMIT)
 
@@ -73,7 +76,7 @@ async def router(folder: Path, route: bytes) -> AsyncGenerator[Router]:
     settings = Settings(state=folder, limits=_NO_LIMITS, largest_answer_bytes=LARGEST_KEPT_BYTES)
     operation = operate_folder(folder, settings)
     await init_keys(operation)
-    await apply_routes(operation, {"route": route})
+    await operation.control.put(ROUTES, parse_route(route).alias, route.decode())
     token = await mint(operation, tenant="bench", scopes=ISSUED_SCOPES, models=("*",), lifetime_s=3600)
     await operation.close()
     serving = serve(settings, io.StringIO())

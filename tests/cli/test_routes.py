@@ -261,6 +261,6 @@ async def test_what_somebody_wrote_since_the_plan_is_not_overwritten_and_what_wa
 async def test_what_was_written_before_the_table_was_lost_is_named(tmp_path: Path) -> None:
     control = LostFrom("b")
     operation, planned = await planned_on(control, tmp_path)
-    with pytest.raises(EmbedgeError, match=r"^down Already written: a\.$"):
+    with pytest.raises(EmbedgeError, match=r"^The table is down. Already written: a\.$"):
         await carry_out(operation, planned)
     assert control.documents.keys() == {("ROUTES", "a")}

@@ -134,7 +134,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"tokenizer": "byte_bpe"}, "tokenizer"),
     ({"tokenizer": {"family": "xlm-r"}}, "tokenizer.family"),
     ({"tokenizer": {"family": "bert", "path": "x"}}, "tokenizer.path"),
-    ({"tokenizer": {"family": "cl100k", "file": "x"}}, "tokenizer"),
+    ({"tokenizer": {"family": "cl100k", "file": "x"}}, "tokenizer.file"),
     ({"token_inputs": "decoded"}, "token_inputs"),
     ({"reducible": "true"}, "reducible"),
     ({"shared": 1}, "shared"),

@@ -169,7 +169,6 @@ OTHER: list[dict[str, Any]] = [
     )),
     *({"space": {**document()["space"], **change}} for change in (
         {"model": "m2"}, {"revision": "2"}, {"dimensions": 9}, {"normalised": False}, {"prompt": "q"},
-        {"input_type": "q"},
     )),
 ]  # fmt: skip
 
@@ -182,8 +181,8 @@ def test_what_does_not_change_who_answers_leaves_a_comparison_valid(changes: dic
 
 @pytest.mark.parametrize("changes", OTHER)
 def test_whatever_changes_who_answers_or_the_space_makes_it_void(changes: dict[str, Any]) -> None:
-    known = {"fingerprint": fingerprint(route(targets=TWO)), "at": "then"}
-    changed = route(**{"targets": TWO, "verified": known, **changes})
+    known = {"fingerprint": fingerprint(route(targets=TWO, token_inputs="refused")), "at": "then"}
+    changed = route(**{"targets": TWO, "token_inputs": "refused", "verified": known, **changes})
     assert changed.verified == Verified(known["fingerprint"], "then")
     assert fingerprint(changed) != known["fingerprint"]
     assert needs_check(changed) == (len(changed.targets) > 1)
@@ -194,3 +193,10 @@ def test_several_targets_need_a_comparison_and_being_forced_is_none() -> None:
     assert needs_check(route(targets=TWO))
     forced = {"fingerprint": fingerprint(route(targets=TWO)), "at": "then", "forced": True}
     assert needs_check(route(targets=TWO, verified=forced))
+
+
+def test_what_texts_are_for_is_part_of_what_was_compared() -> None:
+    spaces = ({**document()["space"], "input_type": task} for task in ("retrieval.query", "retrieval.passage"))
+    targets = [{**one, "provider": "jina"} for one in TWO]
+    one, other = (fingerprint(route(space=space, targets=targets, token_inputs="refused")) for space in spaces)
+    assert one != other

@@ -70,12 +70,12 @@ def test_the_canary_writes_routes_and_nothing_else_in_control_and_reaches_no_oth
         "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["ROUTES"]},
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
-    role = _resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")["CanaryRole"]
+    role = resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")["CanaryRole"]
     assert sum("dynamodb:" in json.dumps(one["Action"]) for one in _statements(role)) == 1
 
 
 def test_the_canary_asks_the_servers_that_the_api_function_asks(templates: dict[str, Node]) -> None:
-    roles = _resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")
+    roles = resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")
     shared = {"InvokeEndpoints", "ReadSecrets", "ReadSecretParameters", "NeverTheSigningKey", "InvokeModels"}
     api, canary = (
         {str(one["Sid"]): one for one in _statements(roles[name]) if one.get("Sid") in shared}
@@ -87,8 +87,8 @@ def test_the_canary_asks_the_servers_that_the_api_function_asks(templates: dict[
 
 def test_there_is_no_canary_unless_a_schedule_is_given(templates: dict[str, Node]) -> None:
     template = templates[ROOT_TEMPLATE]
-    assert _at(template, "Parameters", "CanarySchedule")["Default"] == ""
-    made = {name: one for name, one in _at(template, "Resources").items() if name.startswith("Canary")}
+    assert at(template, "Parameters", "CanarySchedule")["Default"] == ""
+    made = {name: one for name, one in at(template, "Resources").items() if name.startswith("Canary")}
     assert len(made) == 5  # function, role, log group, rule, permission
     assert all(isinstance(one, dict) and one["Condition"] == "HasCanary" for one in made.values())
 
@@ -170,7 +170,7 @@ def test_every_parameter_and_output_explains_itself(templates: dict[str, Node]) 
 def _of_control(template: Node, role: str) -> list[Node]:
     """Every statement of this role that reaches Control."""
     control = {"Fn::GetAtt": ["Storage", "Outputs.ControlTableArn"]}
-    statements = _statements(_resources(template, "AWS::IAM::Role")[role])
+    statements = _statements(resources(template, "AWS::IAM::Role")[role])
     return [one for one in statements if control in _list(one.get("Resource"))]
 
 

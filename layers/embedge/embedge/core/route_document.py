@@ -73,12 +73,6 @@ class _Tokenizer(_Document):
     family: TokenizerFamily
     file: str | None = None
 
-    @model_validator(mode="after")
-    def _one_vocabulary(self) -> "_Tokenizer":
-        if self.family == "cl100k" and self.file is not None:
-            raise ValueError("tokenizer: cl100k is one vocabulary, and it takes no file")
-        return self
-
 
 class _Limits(_Document):
     # OpenAI's own limits (API reference, read 2026-08), or the wire format's; a self-hosted server's are smaller.
@@ -175,6 +169,8 @@ class _Route(_Document):
             wrong = _wrong_url(target.endpoint, private=target.private) if target.transport == "https" else None
             if wrong:
                 yield Problem(("targets", place, "endpoint"), wrong)
+        if self.tokenizer and self.tokenizer.family == "cl100k" and self.tokenizer.file is not None:
+            yield Problem(("tokenizer", "file"), "cl100k is one vocabulary, and it takes no file")
         if len({target.id for target in self.targets}) < len(self.targets):
             yield Problem(("targets",), "each needs an id of its own")
         if self.embeds and not self.targets:
