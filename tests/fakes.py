@@ -17,7 +17,7 @@ from embedge.errors import ServiceUnavailable
 from embedge.ports import NotKept
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from embedge.core.route import Route
 
@@ -101,7 +101,8 @@ class FakeCache:
         self.raises: Exception | None = None
         self._clock = clock
 
-    async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+    async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
+        del tenant
         if self.raises is not None:
             raise self.raises
         if self.down:
@@ -112,19 +113,37 @@ class FakeCache:
         for key in dict.fromkeys(keys):
             value, expires_s = self.values.get(key, (b"", 0))
             if expires_s > now_s:
-                vector = decode(key, value, dimensions)
+                vector = decode(key, value, dimensions, expires_s)
                 if vector is None:
                     self.faults.append("corrupt")
                 else:
                     found[key] = vector
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int) -> None:
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+        del tenant
         if self.down:
             self.faults.append("write")
             return
         expires_s = int(self._clock.now_s()) + ttl_s
         self.values.update({key: (entry.value, expires_s) for key, entry in entries.items()})
+
+
+class FakeLeases:
+    """The Leases port beside a cache: the second until which each key is `taken`."""
+
+    def __init__(self, cache: FakeCache, clock: FakeClock) -> None:
+        self.taken: dict[bytes, float] = {}
+        self._cache = cache
+        self._clock = clock
+
+    async def take(self, keys: Sequence[bytes], seconds: int) -> Collection[bytes]:
+        now_s = self._clock.now_s()
+        kept = (key for key, (_, expires_s) in self._cache.values.items() if expires_s > now_s)
+        refused = {*kept, *(key for key, until_s in self.taken.items() if until_s > now_s)}
+        mine = [key for key in keys if key not in refused]
+        self.taken |= dict.fromkeys(mine, now_s + seconds)
+        return mine
 
 
 class FakeLedgerTable:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
+from embedge.adapters.cache_memory import MemoryCache
 from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.core.vector_codec import StoredVector, encode
@@ -34,7 +35,7 @@ class Tried:
     faults: list[str]
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=[*STORES, "memory", "no memory"])
 async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tried]:
     clock, faults = FakeClock(), list[str]()
     match request.param:
@@ -47,6 +48,10 @@ async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             async with dynamodb_table(endpoint, HASH) as (aws, table):
                 limits = CacheLimits(read_limit_s=10, write_limit_s=10)
                 yield Tried(DynamoDbCache(aws, table, clock, limits, faults.append), clock, faults)
+        case "memory" | "no memory":
+            behind = FakeCache(clock)
+            most_bytes = 100_000_000 if request.param == "memory" else 0
+            yield Tried(MemoryCache(behind, clock, most_bytes), clock, behind.faults)
         case _:
             fake = FakeCache(clock)
             yield Tried(fake, clock, fake.faults)
@@ -88,6 +93,14 @@ async def test_an_entry_is_a_miss_from_the_second_it_expires_and_no_earlier(trie
     tried.clock.pass_time(1)
     assert await tried.cache.get_many([key], _DIMENSIONS) == {}
     assert tried.faults == []
+
+
+async def test_what_is_read_says_when_it_expires(tried: Tried) -> None:
+    key, stored = entry("one")
+    await tried.cache.put_many({key: stored}, 60)
+    tried.clock.pass_time(10)
+    found = await tried.cache.get_many([key], _DIMENSIONS)
+    assert found[key].expires_s in {0, int(tried.clock.now_s()) + 50}, "0 while it has never left this process"
 
 
 async def test_writing_again_prolongs(tried: Tried) -> None:

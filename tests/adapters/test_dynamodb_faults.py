@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
+from embedge.core.breaker import FAILURES_IN_A_ROW
 from embedge.core.conditional_update import Applied, Assign, Attribute, Compare, ConditionalUpdate, Refused
 from embedge.core.vector_codec import StoredVector, encode
 from embedge.errors import ServiceUnavailable
@@ -22,7 +25,7 @@ from tests.adapters.dynamodb_stub import Answer, Reply, dynamodb_stub, error
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
 _DIMENSIONS = 2
 _CORRUPT = Reply({"Item": {"doc": {"S": "{}"}}}, checksum_of=b"what was sent")
@@ -45,8 +48,8 @@ def in_turn(*answers: Answer, then: Callable[[str, dict[str, Any]], Answer]) -> 
     return lambda operation, arguments: left.pop(0) if left else then(operation, arguments)
 
 
-def entries(count: int) -> dict[bytes, StoredVector]:
-    keys = [number.to_bytes(32, "big") for number in range(1, count + 1)]
+def entries(how_many: int) -> dict[bytes, StoredVector]:
+    keys = [number.to_bytes(32, "big") for number in range(1, how_many + 1)]
     return {key: encode(key, np.ones(_DIMENSIONS, np.float32), 1, estimated=False) for key in keys}
 
 
@@ -121,7 +124,7 @@ async def test_items_that_were_left_unprocessed_are_written_again() -> None:
 async def test_items_that_stay_unprocessed_are_given_up_after_a_few_times() -> None:
     async with cache_over(Rows(lambda asked: asked).answer) as tried:
         await tried.cache.put_many(entries(1), 60)
-        assert (len(tried.requests), tried.faults) == (4, ["write"])
+        assert (len(tried.requests), tried.faults) == (4, ["write", "not_written"])
 
 
 async def test_a_read_has_at_most_a_hundred_keys_and_a_write_twenty_five_items() -> None:
@@ -161,7 +164,7 @@ async def test_whatever_goes_wrong_is_misses_and_one_count(answer: Answer, kind:
         assert await tried.cache.get_many(list(entries(1)), _DIMENSIONS) == {}
         assert (tried.faults, len(tried.requests)) == ([kind or "read"], asked)
         await tried.cache.put_many(entries(1), 60)
-        assert (tried.faults[1:], len(tried.requests)) == ([kind or "write"], 2 * asked)
+        assert (tried.faults[1:], len(tried.requests)) == ([kind or "write", "not_written"], 2 * asked)
 
 
 async def test_rows_that_are_no_entries_are_misses_and_counted_and_the_others_are_hits() -> None:
@@ -169,15 +172,29 @@ async def test_rows_that_are_no_entries_are_misses_and_counted_and_the_others_ar
 
     def answer(operation: str, arguments: dict[str, Any]) -> Answer:
         reply: Any = rows.answer(operation, arguments)
-        good, no_value, no_expiry, no_number, no_base64 = reply.body["Responses"]["t"]
-        del no_value["v"], no_expiry["e"]
+        good, no_expiry, no_number, no_base64 = reply.body["Responses"]["t"]
+        del no_expiry["e"]
         no_number["e"]["N"], no_base64["v"]["B"] = "soon", "?"
-        return Reply({"Responses": {"t": [no_value, no_expiry, good, no_number, no_base64]}, "UnprocessedKeys": {}})
+        return Reply({"Responses": {"t": [no_expiry, good, no_number, no_base64]}, "UnprocessedKeys": {}})
 
     async with cache_over(answer) as tried:
         first = next(iter(entries(1)))
-        assert set(await tried.cache.get_many(list(entries(5)), _DIMENSIONS)) == {first}
-        assert tried.faults == ["corrupt"] * 4
+        assert set(await tried.cache.get_many(list(entries(4)), _DIMENSIONS)) == {first}
+        assert tried.faults == ["corrupt"] * 3
+
+
+async def test_an_item_without_a_vector_is_a_miss_and_no_fault() -> None:
+    rows = Rows(lambda _: [])
+
+    def answer(operation: str, arguments: dict[str, Any]) -> Answer:
+        reply: Any = rows.answer(operation, arguments)
+        del reply.body["Responses"]["t"][0]["v"]
+        return reply
+
+    async with cache_over(answer) as tried:
+        _, second = entries(2)
+        assert set(await tried.cache.get_many(list(entries(2)), _DIMENSIONS)) == {second}
+        assert tried.faults == []
 
 
 async def test_a_cache_that_hangs_costs_its_limit_and_what_has_come_by_then_are_hits() -> None:
@@ -195,7 +212,7 @@ async def test_a_cache_that_hangs_costs_its_limit_and_what_has_come_by_then_are_
         done, _ = await asyncio.wait({reading, writing}, timeout=2.9)
         assert done == {reading, writing}
         assert len(await reading) == 100
-        assert tried.faults == ["timeout", "timeout"]
+        assert Counter(tried.faults) == {"timeout": 2, "not_written": 30}
 
 
 async def test_a_request_that_is_cancelled_does_not_wait_for_the_cache() -> None:
@@ -206,13 +223,79 @@ async def test_a_request_that_is_cancelled_does_not_wait_for_the_cache() -> None
         assert tried.faults == []
 
 
+async def test_of_a_write_that_is_cut_off_what_was_not_confirmed_is_counted() -> None:
+    asked, numbers = asyncio.Event(), count(1)
+
+    def answer(_operation: str, _arguments: dict[str, Any]) -> Answer:
+        number = next(numbers)
+        if number == 3:
+            asked.set()
+        return Reply({"UnprocessedItems": {}}) if number == 1 else "hang"
+
+    async with cache_over(answer) as tried:
+        writing = asyncio.create_task(tried.cache.put_many(entries(75), 60))
+        await asyncio.gather(asked.wait(), asyncio.sleep(0.05))
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        assert tried.faults == ["not_written"] * 50
+
+
+async def test_a_cache_that_keeps_failing_is_asked_no_more_until_a_probe_finds_it_well() -> None:
+    rows, broken = Rows(lambda _: []), True
+    wanted = list(entries(1))
+
+    def answer(operation: str, arguments: dict[str, Any]) -> Answer:
+        return error("AccessDeniedException") if broken else rows.answer(operation, arguments)
+
+    async with cache_over(answer) as tried:
+        for _ in range(FAILURES_IN_A_ROW + 3):
+            assert await tried.cache.get_many(wanted, _DIMENSIONS) == {}
+        assert len(tried.requests) == FAILURES_IN_A_ROW
+        assert Counter(tried.faults) == {"read": FAILURES_IN_A_ROW, "cache_breaker_opened": 1, "read_bypassed": 3}
+        broken = False
+        await tried.cache.put_many(entries(1), 60)
+        assert len(tried.requests) == FAILURES_IN_A_ROW + 1, "writes have a breaker of their own"
+        found: Mapping[bytes, StoredVector] = {}
+        while not found:  # until it is open no longer: a second at most
+            await asyncio.sleep(0.05)
+            found = await tried.cache.get_many(wanted, _DIMENSIONS)
+        assert len(tried.requests) == FAILURES_IN_A_ROW + 2
+        assert await tried.cache.get_many(wanted, _DIMENSIONS) == entries(1)
+
+
+async def test_a_reply_cut_at_sixteen_megabytes_is_asked_on_until_all_has_come() -> None:
+    # Each reply has as many rows as fit, as DynamoDB does it: the rest is left unprocessed, in whatever order.
+    rounds: list[int] = []
+
+    def leave(asked: list[Any]) -> list[Any]:
+        rounds.append(len(asked))
+        return asked[::-1][: max(0, len(asked) - 40)]
+
+    async with cache_over(Rows(leave).answer) as tried:
+        assert await tried.cache.get_many(list(entries(100)), _DIMENSIONS) == entries(100)
+        assert (rounds, tried.faults) == ([100, 60, 20], [])
+
+
+async def test_what_is_throttled_while_others_are_served_costs_only_its_own_part() -> None:
+    rows, first = Rows(lambda _: []), base64.b64encode(next(iter(entries(1)))).decode()
+
+    def answer(operation: str, arguments: dict[str, Any]) -> Answer:
+        busy = {"k": {"B": first}} in arguments["RequestItems"]["t"]["Keys"]
+        return error("ThrottlingException") if busy else rows.answer(operation, arguments)
+
+    async with cache_over(answer) as tried:
+        assert len(await tried.cache.get_many(list(entries(150)), _DIMENSIONS)) == 50
+        assert tried.faults == ["read"]
+
+
 async def test_a_cache_that_is_not_there_is_misses() -> None:
     faults: list[str] = []
     aws = AwsClients(StandIn("http://127.0.0.1:9", "us-east-1", "test", "test"))
     cache = DynamoDbCache(aws, "t", FakeClock(), CacheLimits(5, 5), faults.append)
     assert await cache.get_many(list(entries(1)), _DIMENSIONS) == {}
     await cache.put_many(entries(1), 60)
-    assert faults == ["read", "write"]
+    await aws.close()
+    assert faults == ["read", "write", "not_written"]
     await aws.close()
 
 

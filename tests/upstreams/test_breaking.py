@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from embedge.core.breaker import FAILURES_IN_A_ROW
 from embedge.errors import UpstreamUnavailable
-from embedge.upstreams.breaker import FAILURES_IN_A_ROW
 from tests.upstreams.simulated import simulated
 from tests.upstreams.world import Deed, Kind, Setup, World
 

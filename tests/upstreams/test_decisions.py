@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedge.core.breaker import FAILURES_IN_A_ROW, LONGEST_OPEN_S, WINDOW, Breaker, Health
 from embedge.core.route_document import parse_route
-from embedge.upstreams.breaker import FAILURES_IN_A_ROW, LONGEST_OPEN_S, WINDOW, Breaker, Health
 from embedge.upstreams.latencies import NEEDED, REMEMBERED, Latencies
 from embedge.upstreams.pauses import LONGEST_PAUSE_S, cold_pause_s, pause_s
 from embedge.upstreams.retry_budget import FULL, RetryBudget

@@ -1,6 +1,6 @@
 """What do we need from outside? Each is a Protocol of at most three methods; adapters fulfil them, fakes too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,14 +66,28 @@ class Rates(Protocol):
 
 
 class Cache(Protocol):
-    """Vectors by the hash of their input."""
+    """Vectors by the hash of their input. `tenant` is who asks: the key alone says whose an entry is."""
 
-    async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
-        """Return what is kept, checked, under those of the keys that are; a fault is a miss, never an error."""
+    async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
+        """Return what is kept, checked, under those of the keys that are, and when each of it expires.
+
+        A fault is a miss, never an error.
+        """
         ...
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int) -> None:
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
         """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
+        ...
+
+
+class Leases(Protocol):
+    """Who fetches a vector that several processes need?"""
+
+    async def take(self, keys: Sequence[bytes], seconds: int) -> Collection[bytes]:
+        """Return those of the keys that nobody else has taken, and that the cache has not got meanwhile.
+
+        They are taken for so many seconds. A fault is nobody's error: then they count as taken.
+        """
         ...
 
 

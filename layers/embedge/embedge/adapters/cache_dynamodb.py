@@ -6,25 +6,23 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar, cast
 
 import orjson
 import pybase64
 
+from embedge.adapters.bounded_calls import BoundedCalls
 from embedge.adapters.dynamodb_calls import ATTEMPTS, FaultKind, fault_kind, may_pass, pause, send
 from embedge.core.vector_codec import StoredVector, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_dynamodb.type_defs import KeysAndAttributesTypeDef, WriteRequestUnionTypeDef
 
     from embedge.adapters.aws_clients import AwsClients
     from embedge.ports import Clock
-
-    _Call: TypeAlias = Callable[[DynamoDBClient], Awaitable[None]]
-
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html and
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html, read 2026-11.
 _KEYS_A_READ = 100
@@ -42,8 +40,15 @@ class CacheLimits:
     write_limit_s: float
 
 
+class _LeftOver(Exception):
+    """DynamoDB has left a part undone, as often as it was asked."""
+
+
 class DynamoDbCache:
-    """The Cache port: attributes `k`, `v`, and `e`, the second from which on an entry is none."""
+    """The Cache port: attributes `k`, `v`, and `e`, the second from which on an entry is none.
+
+    An item without `v` is somebody's lease on the key (`leases_dynamodb`), and a miss.
+    """
 
     def __init__(
         self, aws: AwsClients, table: str, clock: Clock, limits: CacheLimits, on_fault: Callable[[str], None]
@@ -52,51 +57,52 @@ class DynamoDbCache:
         self._aws = aws
         self._table = table
         self._clock = clock
-        self._limits = limits
         self._on_fault = on_fault
+        self._reads = BoundedCalls("read", limits.read_limit_s, on_fault)
+        self._writes = BoundedCalls("write", limits.write_limit_s, on_fault)
         self._writing = asyncio.Semaphore(_WRITES_AT_ONCE)
 
-    async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+    async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
         """Return what is kept, checked, under those of the keys that are; a fault is a miss."""
+        del tenant
         rows: list[_Row] = []
-        chunks = _chunks(dict.fromkeys(keys), _KEYS_A_READ)
-        await self._all("read", (partial(self._read, rows, chunk) for chunk in chunks), self._limits.read_limit_s)
+        client = await self._client("read")
+        if client is not None:
+            chunks = _chunks(dict.fromkeys(keys), _KEYS_A_READ)
+            await self._reads.make(self._read(rows, chunk, client) for chunk in chunks)
         found: dict[bytes, StoredVector] = {}
-        for key, value in self._alive(rows):
-            vector = decode(key, value, dimensions)
+        for key, value, expires_s in self._alive(rows):
+            vector = decode(key, value, dimensions, expires_s)
             if vector is None:
                 self._on_fault("corrupt")
             else:
                 found[key] = vector
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int) -> None:
-        """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+        """Keep vectors for `ttl_s` seconds; a fault is nobody's error, but what was not written is counted."""
+        del tenant
         expires = {"N": str(int(self._clock.now_s()) + ttl_s)}
-        puts: Iterator[WriteRequestUnionTypeDef] = (
-            {"PutRequest": {"Item": {"k": {"B": key}, "v": {"B": entry.value}, "e": expires}}}
+        left: dict[bytes, WriteRequestUnionTypeDef] = {
+            key: {"PutRequest": {"Item": {"k": {"B": key}, "v": {"B": entry.value}, "e": expires}}}
             for key, entry in entries.items()
-        )
-        chunks = _chunks(puts, _ITEMS_A_WRITE)
-        await self._all("write", (partial(self._write, chunk) for chunk in chunks), self._limits.write_limit_s)
-
-    async def _all(self, kind: FaultKind, calls: Iterable[_Call], limit_s: float) -> None:
-        """Make the calls side by side, and count those that fail or are not done within the limit."""
+        }
         try:
-            client = await self._aws.dynamodb()  # made once in a process's life: the limit is not for that
-            async with asyncio.timeout(limit_s), asyncio.TaskGroup() as under_way:
-                for call in calls:
-                    under_way.create_task(self._faultless(kind, call(client)))
-        except TimeoutError:
-            self._on_fault("timeout")
+            client = await self._client("write")
+            if client is not None:
+                chunks = _chunks(entries, _ITEMS_A_WRITE)
+                await self._writes.make(self._write(left, chunk, client) for chunk in chunks)
+        finally:
+            for _ in left:
+                self._on_fault("not_written")
+
+    async def _client(self, kind: FaultKind) -> DynamoDBClient | None:
+        """Return the client. It is made once in a process's life: the time limits are not for that."""
+        try:
+            return await self._aws.dynamodb()
         except Exception as error:  # noqa: BLE001 (no fault of the cache may become a request's)
             self._on_fault(fault_kind(error, kind))
-
-    async def _faultless(self, kind: FaultKind, call: Awaitable[None]) -> None:
-        try:
-            await call
-        except Exception as error:  # noqa: BLE001 (as above, and the calls beside it go on)
-            self._on_fault(fault_kind(error, kind))
+            return None
 
     async def _read(self, rows: list[_Row], keys: Sequence[bytes], client: DynamoDBClient) -> None:
         for attempt in range(ATTEMPTS):
@@ -108,31 +114,40 @@ class DynamoDbCache:
             if unprocessed is None:
                 return
             keys = [_bytes(key["k"]) for key in unprocessed["Keys"]]
-        self._on_fault("read")
+        raise _LeftOver
 
     async def _batch_get(self, client: DynamoDBClient, keys: Sequence[bytes]) -> _Reply:
         wanted: KeysAndAttributesTypeDef = {"Keys": [{"k": {"B": key}} for key in keys]}
         reply = await client.batch_get_item(RequestItems={self._table: wanted})
         return cast("_Reply", orjson.loads(cast("dict[str, bytes]", reply)["RawBody"]))
 
-    async def _write(self, puts: Sequence[WriteRequestUnionTypeDef], client: DynamoDBClient) -> None:
+    async def _write(
+        self, left: dict[bytes, WriteRequestUnionTypeDef], keys: Sequence[bytes], client: DynamoDBClient
+    ) -> None:
+        """Write what is left under these keys; what has been written is left no longer."""
+        puts = [left[key] for key in keys]
         async with self._writing:
             for attempt in range(ATTEMPTS):
                 if attempt:
                     await pause(attempt)
                 reply = await send(partial(client.batch_write_item, RequestItems={self._table: puts}), may_pass)
                 puts = reply["UnprocessedItems"].get(self._table, ())
+                undone = {put.get("PutRequest", {})["Item"]["k"].get("B") for put in puts}
+                for key in keys:
+                    if key not in undone:
+                        left.pop(key, None)
                 if not puts:
                     return
-        self._on_fault("write")
+        raise _LeftOver
 
-    def _alive(self, rows: Iterable[_Row]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and value of what has not expired; DynamoDB deletes up to two days late."""
+    def _alive(self, rows: Iterable[_Row]) -> Iterator[tuple[bytes, bytes, int]]:
+        """Yield key, value and expiry of what has not expired; DynamoDB deletes up to two days late."""
         now_s = self._clock.now_s()
         for row in rows:
             try:
-                if int(row["e"]["N"]) > now_s:
-                    yield _bytes(row["k"]), _bytes(row["v"])
+                expires_s = int(row["e"]["N"])
+                if "v" in row and expires_s > now_s:
+                    yield _bytes(row["k"]), _bytes(row["v"]), expires_s
             except (KeyError, ValueError):
                 self._on_fault("corrupt")
 
@@ -150,7 +165,7 @@ class _Key(TypedDict):
 
 
 class _Row(_Key):
-    v: _Binary
+    v: NotRequired[_Binary]
     e: _Number
 
 

@@ -21,13 +21,14 @@ class SqliteCache:
         self._clock = clock
         self._on_fault = on_fault
 
-    async def get_many(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+    async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
         """Return what is kept, checked, under those of the keys that are; a fault is a miss."""
+        del tenant
         found: dict[bytes, StoredVector] = {}
         try:
             for start in range(0, len(keys), _ROWS_AT_ONCE):
-                for key, value in self._rows(keys[start : start + _ROWS_AT_ONCE]):
-                    vector = decode(key, value, dimensions)
+                for key, value, expires_s in self._rows(keys[start : start + _ROWS_AT_ONCE]):
+                    vector = decode(key, value, dimensions, expires_s)
                     if vector is None:
                         self._on_fault("corrupt")
                     else:
@@ -37,8 +38,9 @@ class SqliteCache:
             self._on_fault("read")
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int) -> None:
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
         """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
+        del tenant
         now_s = int(self._clock.now_s())
         rows = [(key, entry.value, now_s + ttl_s) for key, entry in entries.items()]
         try:
@@ -48,10 +50,10 @@ class SqliteCache:
         except sqlite3.Error:
             self._on_fault("write")
 
-    def _rows(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    def _rows(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes, int]]:
         places = ", ".join("?" * len(keys))
         return self._state.connection.execute(
-            f"SELECT k, v FROM cache WHERE k IN ({places}) AND e > ?",  # noqa: S608 (question marks)
+            f"SELECT k, v, e FROM cache WHERE k IN ({places}) AND e > ?",  # noqa: S608 (question marks)
             (*keys, self._clock.now_s()),
         )
 

@@ -32,7 +32,7 @@ _THROTTLED = {
 _FIRST_ERROR = 300
 _FIRST_SERVER_ERROR = 500
 
-FaultKind: TypeAlias = Literal["read", "write", "timeout", "corrupt"]
+FaultKind: TypeAlias = Literal["read", "write", "lease", "timeout", "corrupt"]
 _Reply = TypeVar("_Reply")
 
 

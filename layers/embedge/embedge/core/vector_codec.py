@@ -6,7 +6,7 @@ the vector: what OpenAI's API calls an embedding. A miss is answered from this f
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -26,12 +26,13 @@ FloatVectors: TypeAlias = npt.NDArray[np.float32]  # shape (inputs, dimensions)
 
 @dataclass(frozen=True, slots=True)
 class StoredVector:
-    """One vector in its stored form, checked."""
+    """One vector in its stored form, checked. `expires_s`: when the entry that it was read from expires, else 0."""
 
     value: bytes
     dimensions: int
     tokens: int
     tokens_estimated: bool
+    expires_s: int = field(default=0, compare=False)
 
     def floats(self) -> FloatVector:
         """Return the vector, shape (dimensions,), float32; a view, not to be written to."""
@@ -55,14 +56,19 @@ def encode(key: bytes, vector: FloatVector, tokens: int, *, estimated: bool) -> 
     return StoredVector(header + body, dimensions, tokens, estimated)
 
 
-def decode(key: bytes, value: bytes, dimensions: int) -> StoredVector | None:
+def decode(key: bytes, value: bytes, dimensions: int, expires_s: int = 0) -> StoredVector | None:
     """Take a vector out of its stored form; None where the value is not this key's, or not of this size or version."""
     if len(value) != _HEADER.size + dimensions * _BYTES_PER_NUMBER:
         return None
     version, form, stored_dimensions, tagged, tag = _HEADER.unpack_from(value)
     if (version, form, stored_dimensions, tag) != (_VERSION, _FLOAT32, dimensions, key[:4]):
         return None
-    return StoredVector(value, dimensions, tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED))
+    return StoredVector(value, dimensions, tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED), expires_s)
+
+
+def is_of(key: bytes, vector: StoredVector) -> bool:
+    """Tell whether a vector was encoded for this key."""
+    return _HEADER.unpack_from(vector.value)[-1] == key[:4]
 
 
 def cut(vector: FloatVector, dimensions: int) -> FloatVector:

@@ -1,8 +1,8 @@
 """How do misses become vectors? Calls in parallel to the targets of one space, and again where that can help.
 
 What is decided is in the files beside this one, and is pure: where a call goes next (`journey`), what a failure means
-(`verdict`), when a target is left alone (`breaker`, `retry_budget`), how long to wait (`pauses`, `latencies`). What is
-done is here, and in `sending`, `hedging` and `reloading`.
+(`verdict`), when a target is left alone (`retry_budget`, `core.breaker`), how long to wait (`pauses`, `latencies`).
+What is done is here, and in `sending`, `hedging` and `reloading`.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ from embedge.upstreams.target_states import TargetState
 from embedge.upstreams.verdict import Failure, failure
 
 if TYPE_CHECKING:
-    from embedge.upstreams.breaker import Health
+    from embedge.core.breaker import Health
 
 _KEY_REFUSED = 401
 _DOWN = "The model's provider cannot be reached. Please try again shortly."

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from typing import TypeAlias
 from weakref import WeakValueDictionary
 
+from embedge.core.breaker import Breaker
 from embedge.core.route import Route, Target
-from embedge.upstreams.breaker import Breaker
 from embedge.upstreams.latencies import Latencies
 from embedge.upstreams.retry_budget import RetryBudget
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from embedge.core.breaker import Health
 from embedge.errors import (
     EmbeddingsNotAvailable,
     EmbedgeError,
@@ -12,7 +13,6 @@ from embedge.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from embedge.upstreams.breaker import Health
 
 # `here`: on this target, after a pause, and on others before. `cold`: the same, for a server that is starting.
 # `reload`: once on this target after it was made to load its model. `elsewhere`: on other targets alone.

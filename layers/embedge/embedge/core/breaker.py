@@ -1,4 +1,4 @@
-"""Is a target worth asking at all? A breaker: closed, open, or half open while one call probes; pure.
+"""Is it worth asking at all? A breaker: closed, open, or half open while one call probes; pure.
 
 `now_s` is any clock that only moves forward, `random` a number from 0 to 1.
 """
@@ -6,7 +6,7 @@
 from collections import deque
 from typing import Literal, TypeAlias
 
-# What a call says of its target: a 429, a cold start or the caller's own mistake says neither.
+# What a call says of whom it asked: of a target, a 429, a cold start or the caller's own mistake says neither.
 Health: TypeAlias = Literal["good", "bad", "neither"]
 
 FAILURES_IN_A_ROW = 5
@@ -22,7 +22,7 @@ PROBING_S = 1.0
 
 
 class Breaker:
-    """The breaker of one target."""
+    """The breaker of one target, or of anything else that may fail."""
 
     def __init__(self) -> None:
         self._recent: deque[bool] = deque(maxlen=WINDOW)

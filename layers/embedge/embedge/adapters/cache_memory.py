@@ -1,0 +1,43 @@
+"""How are vectors found without asking anybody? In this process's memory, in front of any cache."""
+
+from collections.abc import Mapping, Sequence
+
+from embedge.core.held_vectors import HeldVectors
+from embedge.core.vector_codec import StoredVector, is_of
+from embedge.ports import Cache, Clock
+
+
+class MemoryCache:
+    """The Cache port: what was read or written here lately is not asked of the cache behind it.
+
+    What is purged elsewhere is asked for under another key from then on, so nothing has to be taken out of memory.
+    """
+
+    def __init__(self, behind: Cache, clock: Clock, most_bytes: int) -> None:
+        """Take the cache that keeps everything, the time, and how much of it may be in memory."""
+        self._behind = behind
+        self._clock = clock
+        self._held = HeldVectors(most_bytes)
+
+    async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
+        """Return what is in memory; only the rest is looked up."""
+        now_s, found = self._clock.now_s(), dict[bytes, StoredVector]()
+        for key in keys:
+            vector = self._held.get(key, now_s)
+            if vector is not None and vector.dimensions == dimensions:
+                found[key] = vector
+        rest = [key for key in keys if key not in found]
+        if rest:
+            read = await self._behind.get_many(rest, dimensions, tenant)
+            for key, vector in read.items():
+                self._held.put(key, vector, vector.expires_s, tenant)
+            found.update(read)
+        return found
+
+    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+        """Keep vectors here at once, and behind."""
+        expires_s = int(self._clock.now_s()) + ttl_s
+        for key, vector in entries.items():
+            if is_of(key, vector):
+                self._held.put(key, vector, expires_s, tenant)
+        await self._behind.put_many(entries, ttl_s, tenant)

@@ -1,0 +1,89 @@
+"""Does a process hold what was used last, never more than it may, and never what has expired?"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedge.core.held_vectors import OVERHEAD_BYTES, HeldVectors
+from embedge.core.vector_codec import StoredVector, encode
+
+_SIZES = (1, 2, 3)
+_STEP = st.tuples(
+    st.sampled_from(["put", "get"]),
+    st.integers(0, 9),  # the key
+    st.sampled_from(["a", "b", "c"]),  # the tenant
+    st.sampled_from(_SIZES),
+    st.integers(1, 20),  # when it expires, or what time it is
+)
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def vector(number: int, dimensions: int) -> StoredVector:
+    return encode(key(number), np.full(dimensions, number, np.float32), 1, estimated=False)
+
+
+def size_bytes(dimensions: int) -> int:
+    return len(vector(0, dimensions).value) + OVERHEAD_BYTES
+
+
+@given(steps=st.lists(_STEP, max_size=80), places=st.integers(0, 12))
+def test_it_holds_what_was_used_last_within_the_bound_and_half_of_it_a_tenant_s(
+    steps: list[tuple[str, int, str, int, int]], places: int
+) -> None:
+    most = places * size_bytes(1)
+    held, model = HeldVectors(most), OrderedDict[int, tuple[str, int, int]]()
+    for what, number, tenant, dimensions, second in steps:
+        if what == "get":
+            found = held.get(key(number), second)
+            if number in model and model[number][2] <= second:
+                del model[number]
+            assert (found is not None) == (number in model)
+            if found is not None:
+                assert found == vector(number, model[number][1])
+                model.move_to_end(number)
+            continue
+        held.put(key(number), vector(number, dimensions), second, tenant)
+        model.pop(number, None)
+        if size_bytes(dimensions) <= most // 2:
+            model[number] = tenant, dimensions, second
+        _evict(model, most, tenant)
+        assert held.total_bytes == _bytes(model) <= most
+        assert all(held.bytes_of(one) == _bytes(model, one) <= most // 2 for one in "abc")
+
+
+def _bytes(model: OrderedDict[int, tuple[str, int, int]], tenant: str | None = None) -> int:
+    return sum(size_bytes(dimensions) for owner, dimensions, _ in model.values() if tenant in {None, owner})
+
+
+def _evict(model: OrderedDict[int, tuple[str, int, int]], most: int, tenant: str) -> None:
+    while _bytes(model, tenant) > most // 2:
+        del model[next(number for number, (owner, _, _) in model.items() if owner == tenant)]
+    while _bytes(model) > most:
+        model.popitem(last=False)
+
+
+@pytest.mark.parametrize("dimensions", [64, 1536])
+def test_what_is_counted_is_at_least_what_is_taken(dimensions: int) -> None:
+    held = HeldVectors(10**9)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(5_000):
+            # As they come: a key and a value of their own, and an expiry that nobody else has.
+            held.put(key(number), vector(number, dimensions), 1_800_000_000 + number, "acme")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    taken = after - before
+    assert taken <= held.total_bytes < 1.2 * taken
