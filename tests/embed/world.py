@@ -23,9 +23,10 @@ from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.metering import cost_nano_usd
 from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal, Text
 from embedge.embed import Services, embed
+from embedge.flights import Flights
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
 from embedge.upstreams import Upstreams
-from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLedgerTable
+from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLeases, FakeLedgerTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -215,6 +216,8 @@ class World:
             routes=ControlRoutes(self.control, self.clock, self.faults.append),
             rates=GcraRates(self.table, self.clock),
             cache=self.cache,
+            flights=Flights(),
+            leases=FakeLeases(self.cache, self.clock),
             ledger=self.ledger,
             tokenizers=Counter(able=self.setup.counts),
             upstreams=Upstreams({"https": self.server}, NoSecrets(), lambda: 0.0, self.faults.append),

@@ -11,11 +11,14 @@ from embedge.adapters.answers_s3 import S3Answers
 from embedge.adapters.authenticator_jwt import JwtAuthenticator
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
+from embedge.adapters.cache_memory import MemoryCache
 from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.keys_control import KeySet
+from embedge.adapters.leases_dynamodb import DynamoDbLeases
+from embedge.adapters.leases_sqlite import SqliteLeases
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
@@ -34,12 +37,14 @@ from embedge.api.carriage import Carriage
 from embedge.core.route import TransportName
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
+from embedge.flights import Flights
 from embedge.ports import (
     AnswerStore,
     Cache,
     Clock,
     ControlTable,
     DriftReports,
+    Leases,
     LedgerTable,
     Probing,
     SigningKeys,
@@ -90,7 +95,9 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         ),
         routes=ControlRoutes(state.control, clock, telemetry.fault),
         rates=GcraRates(state.ledger, clock),
-        cache=state.cache,
+        cache=MemoryCache(state.cache, clock, settings.memory_cache_bytes),
+        flights=Flights(),
+        leases=state.leases,
         ledger=ledger,
         tokenizers=LocalTokenizers(telemetry.fault),
         upstreams=Upstreams(
@@ -188,6 +195,7 @@ class _State:
     control: ControlTable
     ledger: LedgerTable
     cache: Cache
+    leases: Leases
     close: Callable[[], None]
 
 
@@ -197,8 +205,14 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
             DynamoDbControlTable(aws, where.control),
             DynamoDbLedgerTable(aws, where.ledger),
             DynamoDbCache(aws, where.cache, clock, _CACHE_LIMITS, on_fault),
+            DynamoDbLeases(aws, where.cache, clock, on_fault),
             lambda: None,
         )
     database = SqliteState(where / _STATE_FILE)
-    cache = SqliteCache(database, clock, on_fault)
-    return _State(SqliteControlTable(database), SqliteLedgerTable(database, clock), cache, database.close)
+    return _State(
+        SqliteControlTable(database),
+        SqliteLedgerTable(database, clock),
+        SqliteCache(database, clock, on_fault),
+        SqliteLeases(database, clock, on_fault),
+        database.close,
+    )

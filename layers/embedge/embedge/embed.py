@@ -1,24 +1,27 @@
 """What happens to a request, in order? This function, and nothing else, knows.
 
 verify the token → read the body → resolve the route → admit the request and, at the same time, look up every input →
-hold tokens and money for the misses → call the upstream → settle → store → answer. A hit costs nothing and writes
-nothing to the ledger; a later refusal gives back what an earlier step took.
+hold tokens and money for those misses that nobody else is fetching → call the upstream → settle → store → wait for what
+others fetch → answer. A hit costs nothing and writes nothing to the ledger; a later refusal gives back what an earlier
+step took.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
+from embedge import leases
 from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
 from embedge.core.assembly import Embedded, in_order, miscounted_calls, saved_nano_usd, stored_form
-from embedge.core.balance import Settled
 from embedge.core.batching import Plan, plan_calls
 from embedge.core.request import Call, Observation, Principal
 from embedge.core.routing import choose, require_scope
 from embedge.core.vector_codec import StoredVector
-from embedge.errors import BudgetSpent, TokenRateLimited
-from embedge.ports import Authenticator, Cache, Hold, Ledger, Rates, Routes, Tokenizers
+from embedge.errors import BudgetSpent, EmbedgeError, TokenRateLimited
+from embedge.flights import Flights
+from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Rates, Routes, Tokenizers
 from embedge.upstreams import Counting, Fetched, Order, Upstreams
 
 # As much of `user` as log lines hold.
@@ -33,6 +36,8 @@ class Services:
     routes: Routes
     rates: Rates
     cache: Cache
+    flights: Flights
+    leases: Leases
     ledger: Ledger
     tokenizers: Tokenizers
     upstreams: Upstreams
@@ -58,14 +63,15 @@ async def embed(call: Call, services: Services) -> Embedded:
     check_answer_size(wanted, services.largest_answer_bytes)
     check_lengths(wanted, await services.tokenizers.count(route, wanted.worth_counting()) or {})
 
-    looking = services.cache.get_many(wanted.keys(), route.space.dimensions)
-    rate, cached = await _together(services.rates.admit(principal), looking)
+    with services.flights.looking() as landed:
+        looking = services.cache.get_many(wanted.keys(), route.space.dimensions, principal.tenant)
+        rate, cached = await _together(services.rates.admit(principal), looking)
     call.observation.rates = (rate,)
     misses = wanted.without(cached)
-    paid = await _fetch(_Errand(call, services, principal, wanted, misses)) if misses else _NOTHING
+    paid = await _obtain(_Errand(call, services, principal, wanted, misses), landed) if misses else _NOTHING
 
     vectors = {**cached, **paid.vectors}
-    _observe(call.observation, wanted, vectors, paid.vectors)
+    _observe(call.observation, wanted, vectors, paid)
     return Embedded(
         model=route.space.model,
         encoding=request.encoding_format,
@@ -75,50 +81,74 @@ async def embed(call: Call, services: Services) -> Embedded:
         hits=call.observation.hits,
         misses=len(misses),
         targets=paid.targets,
-        cost_nano_usd=paid.settled.billed_nano_usd,
+        cost_nano_usd=call.observation.cost_nano_usd,
         rates=call.observation.rates,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Errand:
-    """What has to be fetched, for whom."""
+    """What has to be fetched, for whom. It is `leased` while other processes may be waited for."""
 
     call: Call
     services: Services
     principal: Principal
     wanted: Wanted
     misses: Sequence[WantedInput]
+    leased: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Paid:
-    """What the misses came to."""
+    """What the misses came to: `vectors`, of which those that are not `own` were fetched and paid for by others."""
 
     vectors: Mapping[bytes, StoredVector]
-    targets: tuple[str, ...]
-    settled: Settled
+    own: Collection[bytes] = ()
+    targets: tuple[str, ...] = ()
+    error: EmbedgeError | None = None
 
 
-_NOTHING = _Paid({}, (), Settled(0, None))
+_NOTHING = _Paid({})
 
 
-async def _fetch(errand: _Errand) -> _Paid:
-    """Hold, call, settle, store. Every miss has its vector afterwards, or this raises.
+async def _obtain(errand: _Errand, landed: Mapping[bytes, StoredVector]) -> _Paid:
+    """Fetch the misses, or have them from who fetches them already; what others fail to get is fetched next.
+
+    `landed` came while the cache was asked. Every miss has its vector afterwards, or this raises.
+    """
+    route, flights = errand.wanted.route, errand.services.flights
+    vectors = {miss.key: landed[miss.key] for miss in errand.misses if miss.key in landed}
+    rounds: list[_Paid] = []
+    while left := [miss for miss in errand.misses if miss.key not in vectors]:
+        one = replace(errand, leased=not rounds)
+        fetching = partial(_fetch, one)
+        paid, theirs = await flights.fetch(left, route.targets, errand.call.deadline_s, fetching)
+        rounds += () if paid is None else (paid,)
+        vectors |= {**theirs, **(paid.vectors if paid else {})}
+    targets = dict.fromkeys(target for paid in rounds for target in paid.targets)
+    return _Paid(vectors, {key for paid in rounds for key in paid.own}, tuple(targets))
+
+
+async def _fetch(errand: _Errand, misses: Sequence[WantedInput]) -> _Paid:
+    """Hold, call, settle, store. Raises: what kept every call from being sent.
 
     Counting each input for its cache entry runs while the upstream works.
     """
+    errand = replace(errand, misses=misses)
     route, services = errand.wanted.route, errand.services
-    counting: Counting = asyncio.create_task(services.tokenizers.count(route, errand.misses))
+    counting: Counting = asyncio.create_task(services.tokenizers.count(route, misses))
     try:
         plan, hold = await _hold(errand, counting)
         try:
+            taken = await leases.take(services.leases, route, misses) if errand.leased else misses
+            plan = plan if len(taken) == len(misses) else plan_calls(taken, route)
             fetched = await services.upstreams.embed(Order(plan, route, hold, counting, errand.call.deadline_s))
         finally:
             settled = await hold.settle()
-            errand.call.observation.cost_nano_usd = settled.billed_nano_usd
+            errand.call.observation.cost_nano_usd += settled.billed_nano_usd
             errand.call.observation.rates += () if settled.rate is None else (settled.rate,)
-        return await _keep(errand, fetched, settled, await counting)
+        paid = await _keep(errand, fetched, await counting)
+        return paid if len(taken) == len(misses) else await _wait(errand, paid, taken)
     finally:
         counting.cancel()
 
@@ -141,31 +171,32 @@ async def _hold(errand: _Errand, counting: Counting) -> tuple[Plan, Hold]:
         return plan, await ledger.take(errand.principal, plan.claim)
 
 
-async def _keep(errand: _Errand, fetched: Fetched, settled: Settled, counted: Mapping[bytes, int] | None) -> _Paid:
-    """Store what came, also where not all did: it is paid for, and the caller's next try finds it.
-
-    Raises: the error that kept the rest from coming.
-    """
+async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] | None) -> _Paid:
+    """Store what came, also where not all did: it is paid for, and the caller's next try finds it."""
+    services, route, tenant = errand.services, errand.wanted.route, errand.principal.tenant
     fresh = stored_form(fetched.delivered, counted)
-    errand.call.observation.tokens_billed = sum(part.billed_tokens for part in fetched.delivered)
-    errand.call.observation.miscounted_calls = miscounted_calls(fetched.delivered, counted)
-    await errand.services.cache.put_many(fresh, errand.wanted.route.ttl_s)
-    if fetched.error is not None:
-        raise fetched.error
-    return _Paid(fresh, tuple(dict.fromkeys(part.target for part in fetched.delivered)), settled)
+    errand.call.observation.tokens_billed += sum(part.billed_tokens for part in fetched.delivered)
+    errand.call.observation.miscounted_calls += miscounted_calls(fetched.delivered, counted)
+    await services.cache.put_many(fresh, route.ttl_s, tenant)
+    targets = tuple(dict.fromkeys(part.target for part in fetched.delivered))
+    return _Paid(fresh, fresh, targets, fetched.error)
 
 
-def _observe(
-    seen: Observation,
-    wanted: Wanted,
-    vectors: Mapping[bytes, StoredVector],
-    fetched: Mapping[bytes, StoredVector],
-) -> None:
-    seen.hits = sum(item.key not in fetched for item in wanted.inputs)
-    seen.misses = len(fetched)
+async def _wait(errand: _Errand, paid: _Paid, taken: Sequence[WantedInput]) -> _Paid:
+    """Add what other processes fetch meanwhile, and are soon done with."""
+    cache, dimensions = errand.services.cache, errand.wanted.route.space.dimensions
+    theirs = {miss.key for miss in errand.misses} - {miss.key for miss in taken}
+    found = await leases.wait(cache, dimensions, theirs, errand.call.deadline_s, errand.principal.tenant)
+    return replace(paid, vectors={**paid.vectors, **found})
+
+
+def _observe(seen: Observation, wanted: Wanted, vectors: Mapping[bytes, StoredVector], paid: _Paid) -> None:
+    seen.hits = sum(item.key not in paid.vectors for item in wanted.inputs)
+    seen.misses = len(paid.vectors)
+    seen.joined = seen.misses - len(paid.own)
     seen.duplicates = len(wanted.inputs) - seen.hits - seen.misses
     seen.tokens_served = sum(vectors[item.key].tokens for item in wanted.inputs)
-    seen.saved_nano_usd = saved_nano_usd(wanted, vectors, fetched)
+    seen.saved_nano_usd = saved_nano_usd(wanted, vectors, paid.own)
 
 
 _First = TypeVar("_First")

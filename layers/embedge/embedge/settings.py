@@ -17,6 +17,9 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#*,\sA-Z]+")
 # Making an answer takes up to 2.8 times its size (measured), of which 2 are its parts and these joined; what the
 # upstream sent, a buffer on the way out and the process itself have the rest.
 _MEMORY_FOR_EACH_KEPT_BYTE = 8
+# Of a function's memory, what vectors at hand may take; on a laptop, where the table is as near, less is enough.
+_MEMORY_FOR_EACH_CACHED_BYTE = 8
+_MOST_MEMORY_CACHE_BYTES = 256_000_000
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # What a tenant may use that nobody has given limits of its own: generous, and never nothing.
@@ -82,6 +85,7 @@ class Settings:
     largest_answer_bytes: int = 5_900_000
     answers: AnswersBucket | AnswersFolder | None = None
     largest_kept_bytes: int = LARGEST_KEPT_BYTES
+    memory_cache_bytes: int = 64_000_000
     longest_request_s: float = 28.0
     secrets: Mapping[str, str] | None = None
     # The origins of pages that may call from a browser, such as "https://app.example.com", or "*" alone: all.
@@ -110,6 +114,7 @@ class Settings:
             log_level=_log_level(environ),
             answers=AnswersBucket(bucket) if (bucket := environ.get("EMBEDGE_ANSWERS_BUCKET")) else None,
             largest_kept_bytes=_largest_kept_bytes(environ),
+            memory_cache_bytes=_whole(environ, "EMBEDGE_MEMORY_CACHE_BYTES", _memory_cache_bytes(environ)),
             cors_origins=cors_origins(environ),
         )
 
@@ -133,9 +138,16 @@ def _required(environ: Mapping[str, str], name: str) -> str:
 
 
 def _largest_kept_bytes(environ: Mapping[str, str]) -> int:
+    return min(LARGEST_KEPT_BYTES, _memory_bytes(environ) // _MEMORY_FOR_EACH_KEPT_BYTE)
+
+
+def _memory_cache_bytes(environ: Mapping[str, str]) -> int:
+    return min(_MOST_MEMORY_CACHE_BYTES, _memory_bytes(environ) // _MEMORY_FOR_EACH_CACHED_BYTE)
+
+
+def _memory_bytes(environ: Mapping[str, str]) -> int:
     # Set by Lambda: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-    memory_bytes = _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1024) * 1_000_000
-    return min(LARGEST_KEPT_BYTES, memory_bytes // _MEMORY_FOR_EACH_KEPT_BYTE)
+    return _whole(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1024) * 1_000_000
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -89,6 +89,7 @@ def _numbers(seen: Observation, status: int, latency_ms: float) -> dict[str, flo
         "inputs": seen.inputs,
         "hits": seen.hits,
         "misses": seen.misses,
+        "joined": seen.joined,
         "duplicates": seen.duplicates,
         "tokens_served": seen.tokens_served,
         "tokens_billed": seen.tokens_billed,

@@ -92,6 +92,7 @@ class Observation:
     inputs: int = 0
     hits: int = 0
     misses: int = 0
+    joined: int = 0  # of the misses: fetched by another request, at no cost
     duplicates: int = 0
     tokens_served: int = 0
     tokens_billed: int = 0

@@ -94,7 +94,8 @@ class Route:
     `targets` are those that serve: one that is taken out of service (`disabled` in its document) is not among them.
 
     A model that does not embed (`embeds`) is known, and refused as such. Of a `hedged` route, a call that takes longer
-    than most is sent a second time, and the first answer counts.
+    than most is sent a second time, and the first answer counts. With a `stampede_lease`, processes that miss the same
+    few texts at once let one of them fetch, and wait for it.
     """
 
     alias: str
@@ -112,6 +113,7 @@ class Route:
     embeds: bool = True
     hedged: bool = False
     verified: Verified | None = None
+    stampede_lease: bool = False
 
     def answers_to(self) -> tuple[str, ...]:
         """Return every name of this route, the underlying model's included, each once."""

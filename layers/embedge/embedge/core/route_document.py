@@ -159,6 +159,7 @@ class _Route(_Document):
     created_s: Annotated[int, Field(ge=0, le=2**53)] = 0
     embeds: bool = True
     hedged: bool = False
+    stampede_lease: bool = False
     # Where its dimensions, limits and prices stand, and when they were read; for people.
     sources: tuple[Annotated[str, Field(min_length=1, max_length=300)], ...] = ()
     verified: _Verified | None = None
@@ -199,6 +200,7 @@ class _Route(_Document):
             embeds=self.embeds,
             hedged=self.hedged,
             verified=Verified(**self.verified.model_dump()) if self.verified else None,
+            stampede_lease=self.stampede_lease,
         )
 
 
