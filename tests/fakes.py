@@ -89,7 +89,7 @@ class FakeControlTable:
 
 
 class FakeCache:
-    """The Cache port: `values` and the second they expire by key; `faults` are what would have been counted.
+    """The Cache port: `values` and the second they expire by key, `reads` that were made, `faults` as they are counted.
 
     What it `raises` is no fault of a cache, but one of our own code.
     """
@@ -98,11 +98,13 @@ class FakeCache:
         self.values: dict[bytes, tuple[bytes, int]] = {}
         self.faults: list[str] = []
         self.down = False
+        self.reads = 0
         self.raises: Exception | None = None
         self._clock = clock
 
     async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
         del tenant
+        self.reads += 1
         if self.raises is not None:
             raise self.raises
         if self.down:

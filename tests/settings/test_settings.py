@@ -143,3 +143,16 @@ def test_origins_are_read_with_commas_between() -> None:
 def test_an_origin_that_no_browser_would_send_is_named(text: str) -> None:
     with pytest.raises(SettingsError, match="EMBEDGE_CORS_ALLOWED_ORIGINS"):
         read(EMBEDGE_CORS_ALLOWED_ORIGINS=text)
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, 128_000_000),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}, 32_000_000),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "10240"}, 256_000_000),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "EMBEDGE_MEMORY_CACHE_BYTES": "1"}, 1),
+    ],
+)
+def test_vectors_in_memory_take_an_eighth_of_it_or_what_is_said(environ: dict[str, str], expected: int) -> None:
+    assert read(**environ).memory_cache_bytes == expected
