@@ -3,7 +3,7 @@
 SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
-.PHONY: run token bench-corpus bench-hostile bench-limits bench-tokenizing check test lock
+.PHONY: run token bench-corpus bench-hostile bench-limits bench-stampede bench-tokenizing check test lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 	@$(SETUP) run && exec $(PYTHON) -m infra.local
@@ -22,6 +22,9 @@ bench-hostile: # bodies that are refused: how long each kind takes, and whether 
 
 bench-limits: # the largest requests: memory and time
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.limits
+
+bench-stampede: # many requests for one new text at once: how often the model is called
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.stampede
 
 check: # what a change must pass: format, lint, types, architecture, dead code, the quick tests
 	@$(SETUP) test && exec $(PYTHON) -m tests.run check

@@ -56,10 +56,6 @@ class HeldVectors:
         while self.total_bytes > self._most_bytes:
             self._drop(next(iter(self._held)))
 
-    def bytes_of(self, tenant: str) -> int:
-        """Return what a tenant takes."""
-        return self._bytes_of.get(tenant, 0)
-
     def _drop(self, key: bytes) -> None:
         held = self._held.pop(key)
         del self._keys_of[held.tenant][key]
