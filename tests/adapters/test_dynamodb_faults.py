@@ -263,6 +263,14 @@ async def test_a_cache_that_keeps_failing_is_asked_no_more_until_a_probe_finds_i
         assert await tried.cache.get_many(wanted, _DIMENSIONS) == entries(1)
 
 
+async def test_that_there_was_nothing_to_write_says_nothing_of_the_table() -> None:
+    async with cache_over(always(error("AccessDeniedException"))) as tried:
+        for _ in range(FAILURES_IN_A_ROW):
+            await tried.cache.put_many({}, 60)
+            await tried.cache.put_many(entries(1), 60)
+        assert "cache_breaker_opened" in tried.faults
+
+
 async def test_a_reply_cut_at_sixteen_megabytes_is_asked_on_until_all_has_come() -> None:
     # Each reply has as many rows as fit, as DynamoDB does it: the rest is left unprocessed, in whatever order.
     rounds: list[int] = []

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
 from typing_extensions import override
 
+from embedge.core.cache_key import Keyring
+from embedge.core.metering import cost_nano_usd
 from embedge.core.request import Text
-from embedge.errors import BudgetSpent, UpstreamUnavailable
+from embedge.errors import BudgetSpent, RefusedByProvider, UpstreamUnavailable
 from embedge.flights import Flights
 from tests.embed.fickle import Form, Setup, World, shown
-from tests.embed.world import LIMITS
+from tests.embed.world import LIMITS, PRICE, Counter, tokens_of
 from tests.fakes import FakeClock, FakeLeases
 from tests.upstreams.simulated import simulated
 
@@ -145,3 +148,33 @@ async def test_two_processes_that_lead_what_the_other_waits_for_both_arrive() ->
     )
     assert not [answer for answer in answers if isinstance(answer, BaseException)]
     assert world.server.calls <= 2
+
+
+@simulated
+async def test_who_fails_with_what_it_leads_does_not_wait_for_others() -> None:
+    world = World(Setup(seed=1, lease=True))
+    leases = FakeLeases(world.cache, LoopClock())
+    world.server.deeds = ["refuses"]
+    process = process_beside(world, leases)
+    space = (await process.services.routes.current())["small"].space
+    leases.taken = {Keyring("a", space).key(Text("theirs")): LoopClock().now_s() + 10}
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(RefusedByProvider):
+        await process.ask([Text("mine"), Text("theirs")])
+    assert asyncio.get_running_loop().time() - began_s < 1.5
+    assert world.server.calls == 1
+
+
+@simulated
+async def test_what_a_lease_leaves_is_called_at_the_price_that_was_held() -> None:
+    world = World(Setup(seed=1, lease=True))
+    texts = [Text("mine, and long enough to have fewer tokens than bytes"), Text("theirs")]
+    exact = sum(cost_nano_usd(tokens_of(text.content), PRICE) for text in texts)
+    world.limits["a"] = replace(LIMITS, day_nano_usd=exact)
+    leases = FakeLeases(world.cache, LoopClock())
+    process = process_beside(world, leases)
+    process.services = replace(process.services, tokenizers=Counter(able=True))
+    space = (await process.services.routes.current())["small"].space
+    leases.taken = {Keyring("a", space).key(texts[1]): LoopClock().now_s() + 10}
+    answer = await process.ask(texts)
+    assert (answer.misses, world.server.calls) == (2, 2)

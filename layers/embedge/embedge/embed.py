@@ -120,8 +120,7 @@ async def _obtain(errand: _Errand, landed: Mapping[bytes, StoredVector]) -> _Pai
     vectors = {miss.key: landed[miss.key] for miss in errand.misses if miss.key in landed}
     rounds: list[_Paid] = []
     while left := [miss for miss in errand.misses if miss.key not in vectors]:
-        one = replace(errand, leased=not rounds)
-        fetching = partial(_fetch, one)
+        fetching = partial(_fetch, replace(errand, leased=not rounds))
         paid, theirs = await flights.fetch(left, route.targets, errand.call.deadline_s, fetching)
         rounds += () if paid is None else (paid,)
         vectors |= {**theirs, **(paid.vectors if paid else {})}
@@ -140,15 +139,15 @@ async def _fetch(errand: _Errand, misses: Sequence[WantedInput]) -> _Paid:
     try:
         plan, hold = await _hold(errand, counting)
         try:
-            taken = await leases.take(services.leases, route, misses) if errand.leased else misses
-            plan = plan if len(taken) == len(misses) else plan_calls(taken, route)
+            if errand.leased:
+                plan = await leases.narrow(plan, route, services.leases)
             fetched = await services.upstreams.embed(Order(plan, route, hold, counting, errand.call.deadline_s))
         finally:
             settled = await hold.settle()
             errand.call.observation.cost_nano_usd += settled.billed_nano_usd
             errand.call.observation.rates += () if settled.rate is None else (settled.rate,)
         paid = await _keep(errand, fetched, await counting)
-        return paid if len(taken) == len(misses) else await _wait(errand, paid, taken)
+        return paid if paid.error else await _wait(errand, plan, paid)
     finally:
         counting.cancel()
 
@@ -182,11 +181,13 @@ async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] 
     return _Paid(fresh, fresh, targets, fetched.error)
 
 
-async def _wait(errand: _Errand, paid: _Paid, taken: Sequence[WantedInput]) -> _Paid:
-    """Add what other processes fetch meanwhile, and are soon done with."""
-    cache, dimensions = errand.services.cache, errand.wanted.route.space.dimensions
-    theirs = {miss.key for miss in errand.misses} - {miss.key for miss in taken}
-    found = await leases.wait(cache, dimensions, theirs, errand.call.deadline_s, errand.principal.tenant)
+async def _wait(errand: _Errand, plan: Plan, paid: _Paid) -> _Paid:
+    """Add what was not in the plan, because other processes fetch it, and are soon done."""
+    services, dimensions = errand.services, errand.wanted.route.space.dimensions
+    theirs = {miss.key for miss in errand.misses} - {miss.key for call in plan.calls for miss in call.misses}
+    if not theirs:
+        return paid
+    found = await leases.wait(services.cache, dimensions, theirs, errand.call.deadline_s, errand.principal.tenant)
     return replace(paid, vectors={**paid.vectors, **found})
 
 

@@ -6,9 +6,9 @@ answer.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-from embedge.core.admission import WantedInput
+from embedge.core.batching import Plan, plan_calls
 from embedge.core.route import Route
 from embedge.core.vector_codec import StoredVector
 from embedge.ports import Cache, Leases
@@ -21,12 +21,13 @@ _LONGEST_PAUSE_S = 0.25
 _GROWTH = 1.5
 
 
-async def take(leases: Leases, route: Route, misses: Sequence[WantedInput]) -> Sequence[WantedInput]:
-    """Return what this process is to fetch now: everything but what another one is fetching."""
+async def narrow(plan: Plan, route: Route, leases: Leases) -> Plan:
+    """Return the plan without what another process is fetching; the rest is this one's to fetch now."""
+    misses = [miss for call in plan.calls for miss in call.misses]
     if not route.stampede_lease or len(misses) > MOST_LEASED:
-        return misses
+        return plan
     taken = await leases.take([miss.key for miss in misses], LEASE_S)
-    return [miss for miss in misses if miss.key in taken]
+    return plan if len(taken) == len(misses) else plan_calls((miss for miss in misses if miss.key in taken), route)
 
 
 async def wait(

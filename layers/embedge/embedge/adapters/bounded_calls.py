@@ -46,6 +46,8 @@ class BoundedCalls:
         except TimeoutError:
             self._on_fault("timeout")
             return "bad"
+        if not tasks:
+            return "neither"
         return "good" if all(task.result() for task in tasks) else "bad"
 
     async def _faultless(self, call: Awaitable[None]) -> bool:
