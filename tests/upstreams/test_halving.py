@@ -12,7 +12,7 @@ from tests.upstreams.world import Setup, World
 
 
 @settings(deadline=None, max_examples=40)
-@given(inputs=st.integers(1, 130), most=st.integers(2, 140))
+@given(inputs=st.integers(1, MOST_HALVINGS + 1), most=st.integers(1, 70))
 def test_a_server_that_takes_fewer_inputs_than_its_route_says_serves_all(inputs: int, most: int) -> None:
     async def run() -> None:
         world = World(Setup(inputs_a_call=2048))
