@@ -128,7 +128,7 @@ class FakeCache:
             self.faults.append("write")
             return
         expires_s = int(self._clock.now_s()) + ttl_s
-        self.values.update({key: (entry.value, expires_s) for key, entry in entries.items()})
+        self.values.update({key: (entry.kept(), expires_s) for key, entry in entries.items()})
 
 
 class FakeLeases:

@@ -27,6 +27,7 @@ def embedded_model(tokenizer: Path | None) -> str:
             "max_input_tokens": MAX_TOKENS,
             "tokenizer": {"family": "bert", "file": tokenizer and str(tokenizer)},
             "token_inputs": "cl100k",  # what LangChain sends, unless it is told otherwise
+            "admit": "always",  # keeping costs nothing here, and every repeat should be seen to be a hit
             "owned_by": "sentence-transformers",
             "created_s": 1_630_000_000,
             "targets": [

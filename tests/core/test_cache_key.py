@@ -105,6 +105,10 @@ def test_every_field_of_a_space_changes_its_id() -> None:
     assert len({key(None, space, Text("a")) for space in spaces}) == len(spaces)
 
 
+def test_a_space_whose_vectors_are_packed_without_loss_is_the_same_space() -> None:
+    assert space_id(replace(SPACE, storage="f32z")) == space_id(SPACE)
+
+
 @pytest.mark.parametrize(
     "fields_of_request",
     [

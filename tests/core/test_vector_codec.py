@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from embedge.core.vector_codec import FloatVector, StoredVector, cut, decode, encode
 
-HEADER_BYTES = 12
 KEY = hashlib.sha256(b"a key").digest()
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 VECTORS = st.lists(NUMBERS, min_size=1, max_size=40).map(lambda numbers: np.array(numbers, np.float32))
@@ -37,8 +37,10 @@ def test_the_base64_of_a_value_is_the_embedding_from_its_16th_character_on(store
 
 
 def test_the_stored_form_is_this_one_and_what_is_in_caches_stays_readable() -> None:
-    stored = encode(bytes(range(32)), np.array([1.0, -2.5], np.float32), 7, estimated=True)
-    assert stored.value.hex(" ", 4) == "01000200 07000080 00010203 0000803f 000020c0"
+    key = bytes(range(32))
+    stored = encode(key, np.array([1.0, -2.5], np.float32), 7, estimated=True)
+    head, numbers = bytes.fromhex("02000200 07000080"), bytes.fromhex("0000803f 000020c0")
+    assert stored.value == head + zlib.crc32(key + head + numbers).to_bytes(4, "little") + numbers
 
 
 @pytest.mark.parametrize("form", [np.array([[1, 9], [2, 9]], ">f4")[:, 0], np.array([1, 2], np.float64)])
@@ -46,16 +48,12 @@ def test_a_vector_in_any_layout_is_stored_in_the_same_bytes(form: FloatVector) -
     assert encode(KEY, form, 1, estimated=False) == encode(KEY, np.array([1, 2], np.float32), 1, estimated=False)
 
 
-@given(STORED, st.integers(0, HEADER_BYTES * 8 - 1))
-def test_a_bit_flipped_in_the_header_makes_a_miss_or_leaves_the_vector_as_it_was(
-    stored: StoredVector, bit: int
-) -> None:
+@given(STORED, st.data())
+def test_a_bit_that_flips_anywhere_makes_a_miss(stored: StoredVector, data: st.DataObject) -> None:
     damaged = bytearray(stored.value)
+    bit = data.draw(st.integers(0, 8 * len(damaged) - 1))
     damaged[bit // 8] ^= 1 << bit % 8
-    decoded = decode(KEY, bytes(damaged), stored.dimensions)
-    in_token_count = 32 <= bit < 64
-    assert (decoded is not None) == in_token_count
-    assert decoded is None or decoded.floats().tobytes() == stored.floats().tobytes()
+    assert decode(KEY, bytes(damaged), stored.dimensions) is None
 
 
 @given(STORED, st.binary(max_size=9), st.integers(0, 200))
@@ -67,7 +65,7 @@ def test_a_value_that_is_shorter_or_longer_is_a_miss(stored: StoredVector, more:
 
 @given(STORED, st.binary(min_size=32, max_size=32), st.integers(0, 70_000))
 def test_a_value_is_a_miss_under_another_key_and_at_another_size(stored: StoredVector, key: bytes, size: int) -> None:
-    assert decode(key, stored.value, stored.dimensions) is None or key[:4] == KEY[:4]
+    assert decode(key, stored.value, stored.dimensions) is None or key == KEY
     assert decode(KEY, stored.value, size) is None or size == stored.dimensions
 
 

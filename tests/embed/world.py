@@ -19,6 +19,8 @@ import pybase64
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
+from embedge.core.admission_economics import NO_CHARGE, StorePrices
+from embedge.core.cache_policy import CachePolicy
 from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.metering import cost_nano_usd
 from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal, Text
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from embedge.core.admission import WantedInput
     from embedge.core.assembly import Embedded
-    from embedge.core.route import Route, Target
+    from embedge.core.route import Admit, Route, Storage, Target
     from embedge.core.vector_codec import FloatVector
 
 DIMENSIONS = 8
@@ -197,6 +199,9 @@ class Setup:
     limits: Limits = LIMITS
     shared: bool = False
     largest_bytes: int = 5_900_000
+    admit: Admit = "economic"
+    storage: Storage = "f32"
+    store_prices: StorePrices = NO_CHARGE
 
 
 class World:
@@ -216,6 +221,7 @@ class World:
             routes=ControlRoutes(self.control, self.clock, self.faults.append),
             rates=GcraRates(self.table, self.clock),
             cache=self.cache,
+            cache_policy=CachePolicy(self.setup.store_prices, self.clock.now_s, self.faults.append),
             flights=Flights(),
             leases=FakeLeases(self.cache, self.clock),
             ledger=self.ledger,
@@ -254,11 +260,12 @@ def _route(setup: Setup) -> str:
     return json.dumps(
         {
             "alias": MODEL,
-            "space": {"model": MODEL, "revision": "1", "dimensions": DIMENSIONS},
+            "space": {"model": MODEL, "revision": "1", "dimensions": DIMENSIONS, "storage": setup.storage},
             "max_input_tokens": 8192,
             "tokenizer": {"family": "byte_bpe"},
             "reducible": True,
             "shared": setup.shared,
+            "admit": setup.admit,
             "targets": [
                 {
                     "id": f"target-{number}",

@@ -34,6 +34,8 @@ from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.api.app import Serving
 from embedge.api.carriage import Carriage
+from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, NO_CHARGE, StorePrices
+from embedge.core.cache_policy import CachePolicy
 from embedge.core.route import TransportName
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
@@ -96,6 +98,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         routes=ControlRoutes(state.control, clock, telemetry.fault),
         rates=GcraRates(state.ledger, clock),
         cache=MemoryCache(state.cache, clock, settings.memory_cache_bytes),
+        cache_policy=CachePolicy(state.cache_prices, clock.now_s, telemetry.fault),
         flights=Flights(),
         leases=state.leases,
         ledger=ledger,
@@ -196,6 +199,7 @@ class _State:
     ledger: LedgerTable
     cache: Cache
     leases: Leases
+    cache_prices: StorePrices
     close: Callable[[], None]
 
 
@@ -206,6 +210,7 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
             DynamoDbLedgerTable(aws, where.ledger),
             DynamoDbCache(aws, where.cache, clock, _CACHE_LIMITS, on_fault),
             DynamoDbLeases(aws, where.cache, clock, on_fault),
+            DYNAMODB_ON_DEMAND,
             lambda: None,
         )
     database = SqliteState(where / _STATE_FILE)
@@ -214,5 +219,6 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
         SqliteLedgerTable(database, clock),
         SqliteCache(database, clock, on_fault),
         SqliteLeases(database, clock, on_fault),
+        NO_CHARGE,
         database.close,
     )

@@ -16,6 +16,7 @@ from embedge import leases
 from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
 from embedge.core.assembly import Embedded, in_order, miscounted_calls, saved_nano_usd, stored_form
 from embedge.core.batching import Plan, plan_calls
+from embedge.core.cache_policy import CachePolicy, Weighing
 from embedge.core.request import Call, Observation, Principal
 from embedge.core.routing import choose, require_scope
 from embedge.core.vector_codec import StoredVector
@@ -38,6 +39,7 @@ class Services:
     cache: Cache
     flights: Flights
     leases: Leases
+    cache_policy: CachePolicy
     ledger: Ledger
     tokenizers: Tokenizers
     upstreams: Upstreams
@@ -63,12 +65,15 @@ async def embed(call: Call, services: Services) -> Embedded:
     check_answer_size(wanted, services.largest_answer_bytes)
     check_lengths(wanted, await services.tokenizers.count(route, wanted.worth_counting()) or {})
 
+    weighing = services.cache_policy.weigh(wanted, principal.tenant)
     with services.flights.looking() as landed:
-        looking = services.cache.get_many(wanted.keys(), route.space.dimensions, principal.tenant)
+        looking = services.cache.get_many(weighing.keys, route.space.dimensions, principal.tenant)
         rate, cached = await _together(services.rates.admit(principal), looking)
+    weighing.found(cached)
     call.observation.rates = (rate,)
+    call.observation.cache_spent_nano_usd = weighing.spent_nano_usd()
     misses = wanted.without(cached)
-    paid = await _obtain(_Errand(call, services, principal, wanted, misses), landed) if misses else _NOTHING
+    paid = await _obtain(_Errand(call, services, principal, wanted, misses, weighing), landed) if misses else _NOTHING
 
     vectors = {**cached, **paid.vectors}
     _observe(call.observation, wanted, vectors, paid)
@@ -95,6 +100,7 @@ class _Errand:
     principal: Principal
     wanted: Wanted
     misses: Sequence[WantedInput]
+    weighing: Weighing
     leased: bool = True
 
 
@@ -171,12 +177,13 @@ async def _hold(errand: _Errand, counting: Counting) -> tuple[Plan, Hold]:
 
 
 async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] | None) -> _Paid:
-    """Store what came, also where not all did: it is paid for, and the caller's next try finds it."""
+    """Store what is worth it of what came, also where not all did: it is paid for, and the next try finds it."""
     services, route, tenant = errand.services, errand.wanted.route, errand.principal.tenant
-    fresh = stored_form(fetched.delivered, counted)
+    fresh = stored_form(fetched.delivered, counted, route.space.storage)
     errand.call.observation.tokens_billed += sum(part.billed_tokens for part in fetched.delivered)
     errand.call.observation.miscounted_calls += miscounted_calls(fetched.delivered, counted)
-    await services.cache.put_many(fresh, route.ttl_s, tenant)
+    await services.cache.put_many(errand.weighing.worth_keeping(fresh), route.ttl_s, tenant)
+    errand.call.observation.cache_spent_nano_usd = errand.weighing.spent_nano_usd()
     targets = tuple(dict.fromkeys(part.target for part in fetched.delivered))
     return _Paid(fresh, fresh, targets, fetched.error)
 

@@ -84,7 +84,7 @@ class DynamoDbCache:
         del tenant
         expires = {"N": str(int(self._clock.now_s()) + ttl_s)}
         left: dict[bytes, WriteRequestUnionTypeDef] = {
-            key: {"PutRequest": {"Item": {"k": {"B": key}, "v": {"B": entry.value}, "e": expires}}}
+            key: {"PutRequest": {"Item": {"k": {"B": key}, "v": {"B": entry.kept()}, "e": expires}}}
             for key, entry in entries.items()
         }
         try:

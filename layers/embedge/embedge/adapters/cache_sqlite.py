@@ -42,7 +42,7 @@ class SqliteCache:
         """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
         del tenant
         now_s = int(self._clock.now_s())
-        rows = [(key, entry.value, now_s + ttl_s) for key, entry in entries.items()]
+        rows = [(key, entry.kept(), now_s + ttl_s) for key, entry in entries.items()]
         try:
             for start in range(0, len(rows), _ROWS_AT_ONCE):
                 self._write(rows[start : start + _ROWS_AT_ONCE], now_s)

@@ -66,6 +66,7 @@ _UNITS = {
     "latency_ms": MetricUnit.Milliseconds,
     "cost_usd": MetricUnit.NoUnit,
     "saved_usd": MetricUnit.NoUnit,
+    "cache_spent_usd": MetricUnit.NoUnit,
 }
 
 
@@ -95,5 +96,6 @@ def _numbers(seen: Observation, status: int, latency_ms: float) -> dict[str, flo
         "tokens_billed": seen.tokens_billed,
         "cost_usd": seen.cost_nano_usd / _NANO,
         "saved_usd": seen.saved_nano_usd / _NANO,
+        "cache_spent_usd": seen.cache_spent_nano_usd / _NANO,
         "latency_ms": round(latency_ms, 3),
     }

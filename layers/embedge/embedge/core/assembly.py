@@ -9,6 +9,7 @@ from embedge.core.batching import UpstreamCall
 from embedge.core.gcra import RateState
 from embedge.core.metering import cost_nano_usd, credible_tokens, estimated_tokens, split_by_size
 from embedge.core.request import Encoding
+from embedge.core.route import Storage
 from embedge.core.vector_codec import FloatVectors, StoredVector
 
 
@@ -52,13 +53,15 @@ def billed_tokens(call: UpstreamCall, reported: int | None, counted: Mapping[byt
     return sum(_tokens_of(call, None, counted)[0])
 
 
-def stored_form(delivered: Iterable[Delivered], counted: Mapping[bytes, int] | None) -> dict[bytes, StoredVector]:
+def stored_form(
+    delivered: Iterable[Delivered], counted: Mapping[bytes, int] | None, storage: Storage = "f32"
+) -> dict[bytes, StoredVector]:
     """Put what was delivered into its stored form, each under its key, with the tokens of its input."""
     entries: dict[bytes, StoredVector] = {}
     for part in delivered:
         tokens, estimated = _tokens_of(part.call, part.reported_tokens, counted)
         for miss, vector, count in zip(part.call.misses, part.vectors, tokens, strict=True):
-            entries[miss.key] = vector_codec.encode(miss.key, vector, count, estimated=estimated)
+            entries[miss.key] = vector_codec.encode(miss.key, vector, count, estimated=estimated, storage=storage)
     return entries
 
 

@@ -4,7 +4,7 @@ SHA-256 over length-prefixed parts: scope, space, kind of input, the input's exa
 """
 
 import hashlib
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from typing import Literal
 
 from embedge.core.request import EmbeddingRequest, Input, Text
@@ -48,6 +48,8 @@ def space_id(space: Space) -> bytes:
     A field that spaces did not always have is hashed, with its name, only where it says something: a release that adds
     one does not empty the caches.
     """
+    if space.storage == "f32z":
+        space = replace(space, storage="f32")  # the same vector to the last bit
     first = [repr(getattr(space, name)) for name in _FIRST_FIELDS]
     later = [f"{field.name}={getattr(space, field.name)!r}" for field in fields(space) if _says_something(space, field)]
     return hashlib.sha256(b"".join(_sized(part.encode()) for part in first + later)).digest()

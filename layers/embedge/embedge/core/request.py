@@ -99,6 +99,7 @@ class Observation:
     miscounted_calls: int = 0
     cost_nano_usd: int = 0
     saved_nano_usd: int = 0
+    cache_spent_nano_usd: int = 0
     rates: tuple[RateState, ...] = ()
 
 

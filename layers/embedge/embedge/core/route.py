@@ -9,6 +9,10 @@ KeyHeader: TypeAlias = Literal["authorization", "api-key"]
 TokenizerFamily: TypeAlias = Literal["cl100k", "byte_bpe", "bert"]
 # Token ids go to the model as they are, or are refused, or are cl100k's and are decoded to their text first.
 TokenInputs: TypeAlias = Literal["native", "refused", "cl100k"]
+# Of a vector: float32; the same packed, where that makes an item cheaper to write; float16, rounded, and packed too.
+Storage: TypeAlias = Literal["f32", "f32z", "f16"]
+# Which answers the cache keeps: all; those that are worth it; those that are asked for a second time; none.
+Admit: TypeAlias = Literal["always", "economic", "second_sight", "never"]
 
 MAX_DIMENSIONS = 65_535
 
@@ -17,7 +21,8 @@ MAX_DIMENSIONS = 65_535
 class Space:
     """All that decides where a text lies; vectors of two spaces never mix. Each field is part of the cache key.
 
-    `prompt` is put before every text; `input_type` is the provider's own word for what texts are for.
+    `prompt` is put before every text; `input_type` is the provider's own word for what texts are for. `storage` rounds
+    or does not: `f32z` is the same vector as `f32`, under the same key.
     """
 
     model: str
@@ -26,7 +31,7 @@ class Space:
     normalised: bool
     prompt: str = ""
     input_type: str = ""
-    storage: Literal["f32"] = "f32"
+    storage: Storage = "f32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,8 @@ class Route:
 
     A model that does not embed (`embeds`) is known, and refused as such. Of a `hedged` route, a call that takes longer
     than most is sent a second time, and the first answer counts. With a `stampede_lease`, processes that miss the same
-    few texts at once let one of them fetch, and wait for it.
+    few texts at once let one of them fetch, and wait for it. `admit` says which answers the cache keeps, and
+    `value_nano_usd_per_million_tokens` what a hit is worth, where that is not the first target's price.
     """
 
     alias: str
@@ -114,10 +120,17 @@ class Route:
     hedged: bool = False
     verified: Verified | None = None
     stampede_lease: bool = False
+    admit: Admit = "economic"
+    value_nano_usd_per_million_tokens: int | None = None
 
     def answers_to(self) -> tuple[str, ...]:
         """Return every name of this route, the underlying model's included, each once."""
         return tuple(dict.fromkeys((self.alias, *self.names, self.space.model)))
+
+    def hit_value(self) -> int:
+        """Return what a hit is worth, in nano-dollars per million tokens."""
+        named = self.value_nano_usd_per_million_tokens
+        return self.targets[0].price_nano_usd_per_million_tokens if named is None else named
 
     def dearest(self) -> int:
         """Return the price of the dearest target, in nano-dollars per million tokens: what a hold is priced at."""

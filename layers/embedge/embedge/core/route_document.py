@@ -23,11 +23,13 @@ from typing_extensions import override
 from embedge.core.address import leads_inside
 from embedge.core.route import (
     MAX_DIMENSIONS,
+    Admit,
     CallLimits,
     KeyHeader,
     ProviderName,
     Route,
     Space,
+    Storage,
     Target,
     TokenInputs,
     Tokenizer,
@@ -67,6 +69,13 @@ class _Space(_Document):
     normalised: bool = True
     prompt: Annotated[str, Field(max_length=2000)] = ""
     input_type: Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_.]*$")] = ""
+    storage: Storage = "f32"
+
+    @model_validator(mode="after")
+    def _fits_its_storage(self) -> "_Space":
+        if self.storage == "f16" and not self.normalised:
+            raise ValueError("storage: f16 is for normalised vectors: what is far from one loses more than it should")
+        return self
 
 
 class _Tokenizer(_Document):
@@ -160,6 +169,8 @@ class _Route(_Document):
     embeds: bool = True
     hedged: bool = False
     stampede_lease: bool = False
+    admit: Admit = "economic"
+    value_usd_per_million_tokens: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=9)] | None = None
     # Where its dimensions, limits and prices stand, and when they were read; for people.
     sources: tuple[Annotated[str, Field(min_length=1, max_length=300)], ...] = ()
     verified: _Verified | None = None
@@ -201,7 +212,13 @@ class _Route(_Document):
             hedged=self.hedged,
             verified=Verified(**self.verified.model_dump()) if self.verified else None,
             stampede_lease=self.stampede_lease,
+            admit=self.admit,
+            value_nano_usd_per_million_tokens=_nano_usd(self.value_usd_per_million_tokens),
         )
+
+
+def _nano_usd(usd: Decimal | None) -> int | None:
+    return None if usd is None else int(usd * _NANO)
 
 
 def _wrong_url(url: str, *, private: bool) -> str | None:

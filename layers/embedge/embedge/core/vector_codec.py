@@ -1,24 +1,32 @@
 """How is a vector kept, so that a hit equals its miss to the last bit and base64 costs nothing to answer?
 
-Twelve bytes of header (version, format, dimensions, tokens, the first four bytes of its own key), then float32,
-little-endian. Twelve is divisible by three, so the base64 of the whole, from its 16th character on, is the base64 of
-the vector: what OpenAI's API calls an embedding. A miss is answered from this form too, so both are the same bytes.
+Twelve bytes of header (version, form, dimensions, tokens, a checksum of its key and of all that follows), then the
+numbers, little-endian: float32, or float16 where the space says so. Twelve is divisible by three, so the base64 of the
+whole, from its 16th character on, is the base64 of the vector: what OpenAI's API calls an embedding. A miss is answered
+from this form too, so both are the same bytes. A store may hold it packed (`vector_packing.py`).
 """
 
 import struct
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pybase64
 
+from embedge.core.route import Storage
+from embedge.core.vector_packing import pack, unpack
+
 _HEADER = struct.Struct("<BBHI4s")
-_VERSION = 1
-_FLOAT32 = 0
+_VERSION = 2
+_VERSION_UNSUMMED = 1  # its last four bytes are the first of its key, and all it has is float32
+_HALF = 1
+_PACKED = 2  # only in stores: never in the form that answers are made from
+_FORMS = 4
 _ESTIMATED = 1 << 31
 MOST_TOKENS = _ESTIMATED - 1
-_BYTES_PER_NUMBER = 4
+_LARGEST_HALF = 65_504
 
 FloatVector: TypeAlias = npt.NDArray[np.float32]
 FloatVectors: TypeAlias = npt.NDArray[np.float32]  # shape (inputs, dimensions)
@@ -26,49 +34,108 @@ FloatVectors: TypeAlias = npt.NDArray[np.float32]  # shape (inputs, dimensions)
 
 @dataclass(frozen=True, slots=True)
 class StoredVector:
-    """One vector in its stored form, checked. `expires_s`: when the entry that it was read from expires, else 0."""
+    """One vector in its stored form, checked.
+
+    `expires_s` is when the entry that it was read from expires, else 0. `packed` is the same for a store, where that is
+    worth it.
+    """
 
     value: bytes
     dimensions: int
     tokens: int
     tokens_estimated: bool
     expires_s: int = field(default=0, compare=False)
+    packed: bytes | None = field(default=None, compare=False)
 
     def floats(self) -> FloatVector:
-        """Return the vector, shape (dimensions,), float32; a view, not to be written to."""
+        """Return the vector, shape (dimensions,), float32; a view where it can be, not to be written to."""
+        if _width(self.value[1]) == 2:  # noqa: PLR2004 (bytes of a float16)
+            return np.frombuffer(self.value, dtype="<f2", offset=_HEADER.size).astype(np.float32)
         return np.frombuffer(self.value, dtype="<f4", offset=_HEADER.size)
 
     def base64(self) -> bytes:
         """Return the vector as OpenAI's base64: float32, little-endian."""
+        if _width(self.value[1]) == 2:  # noqa: PLR2004 (as above)
+            return pybase64.b64encode(self.floats().astype("<f4").tobytes())
         return pybase64.b64encode(memoryview(self.value)[_HEADER.size :])
 
+    def kept(self) -> bytes:
+        """Return what a store is to hold."""
+        return self.packed or self.value
 
-def encode(key: bytes, vector: FloatVector, tokens: int, *, estimated: bool) -> StoredVector:
+
+def stored_bytes(dimensions: int, storage: Storage) -> int:
+    """Return how many bytes a store holds for a vector: as many at most, or where it packs them, about as many."""
+    numbers = dimensions * (2 if storage == "f16" else 4)
+    return _HEADER.size + numbers - (0 if storage == "f32" else dimensions // _SAVED_BY_PACKING[storage])
+
+
+# A normalised vector's highest bytes are packed to a third (float32) or to three quarters (float16): see the tests.
+_SAVED_BY_PACKING: dict[Storage, int] = {"f32z": 2, "f16": 4}
+
+
+def encode(key: bytes, vector: FloatVector, tokens: int, *, estimated: bool, storage: Storage = "f32") -> StoredVector:
     """Put a vector into its stored form.
 
     `vector` has the shape (dimensions,) and is finite; `key` is the 32 bytes that it will be kept under, and `tokens`
-    is what its input counts, at most `MOST_TOKENS`, which may be an estimate.
+    is what its input counts, at most `MOST_TOKENS`, which may be an estimate. What is too large for float16 stays
+    float32.
     """
     dimensions = vector.shape[0]
+    form = _HALF if storage == "f16" and bool(np.all(np.abs(vector) <= _LARGEST_HALF)) else 0
+    body = np.ascontiguousarray(vector, dtype="<f2" if form == _HALF else "<f4").tobytes()
     tagged = tokens | (_ESTIMATED if estimated else 0)
-    header = _HEADER.pack(_VERSION, _FLOAT32, dimensions, tagged, key[:4])
-    body = np.ascontiguousarray(vector, dtype="<f4").tobytes()
-    return StoredVector(header + body, dimensions, tokens, estimated)
+    value = _HEADER.pack(_VERSION, form, dimensions, tagged, b"\0\0\0\0")[:-4]
+    return StoredVector(value + _sum(key, value, body) + body, dimensions, tokens, estimated)
+
+
+def packed(stored: StoredVector) -> StoredVector:
+    """Return the same vector, to be kept packed."""
+    head, body = bytearray(stored.value[: _HEADER.size]), memoryview(stored.value)[_HEADER.size :]
+    if head[0] != _VERSION:
+        return stored
+    width = _width(head[1])
+    head[1] |= _PACKED
+    return replace(stored, packed=bytes(head) + pack(body, width))
 
 
 def decode(key: bytes, value: bytes, dimensions: int, expires_s: int = 0) -> StoredVector | None:
-    """Take a vector out of its stored form; None where the value is not this key's, or not of this size or version."""
-    if len(value) != _HEADER.size + dimensions * _BYTES_PER_NUMBER:
+    """Take a vector out of its stored form; None where the value is not this key's, not whole, or of another size."""
+    if len(value) < _HEADER.size:
         return None
     version, form, stored_dimensions, tagged, tag = _HEADER.unpack_from(value)
-    if (version, form, stored_dimensions, tag) != (_VERSION, _FLOAT32, dimensions, key[:4]):
+    if stored_dimensions != dimensions or form >= _FORMS:
+        return None
+    if form & _PACKED:
+        body = unpack(memoryview(value)[_HEADER.size :], dimensions, _width(form))
+        if body is None:
+            return None
+        value = bytes((version, form & ~_PACKED)) + value[2 : _HEADER.size] + body
+    if len(value) != _HEADER.size + dimensions * _width(form) or tag != _tag(version, form, key, value):
         return None
     return StoredVector(value, dimensions, tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED), expires_s)
 
 
 def is_of(key: bytes, vector: StoredVector) -> bool:
     """Tell whether a vector was encoded for this key."""
-    return _HEADER.unpack_from(vector.value)[-1] == key[:4]
+    version, form, _, _, tag = _HEADER.unpack_from(vector.value)
+    return tag == _tag(version, form, key, vector.value)
+
+
+def _tag(version: int, form: int, key: bytes, value: bytes) -> bytes | None:
+    if version == _VERSION:
+        return _sum(key, memoryview(value)[: _HEADER.size - 4], memoryview(value)[_HEADER.size :])
+    return key[:4] if version == _VERSION_UNSUMMED and form == 0 else None
+
+
+def _sum(key: bytes, head: bytes | memoryview, body: bytes | memoryview) -> bytes:
+    """Bind a value to its key, and every bit of it to the others: 1.6 microseconds for 1536 numbers."""
+    return zlib.crc32(body, zlib.crc32(head, zlib.crc32(key))).to_bytes(4, "little")
+
+
+def _width(form: int) -> int:
+    """Return how many bytes a number has."""
+    return 2 if form & _HALF else 4
 
 
 def cut(vector: FloatVector, dimensions: int) -> FloatVector:

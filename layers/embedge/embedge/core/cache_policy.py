@@ -1,0 +1,225 @@
+"""Which inputs is the cache asked for, and which answers does it keep? What a route's `admit` means.
+
+`always` and `second_sight` ask for every input; the former keeps every answer, the latter what was asked for before.
+`economic` does either where that is expected to pay (`admission_economics.py`), and learns from what it sees. No answer
+ever depends on it. All is kept per process, and nothing of it is lost that matters when a process ends.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from embedge.core import admission_economics as economics
+from embedge.core.admission import Wanted
+from embedge.core.admission_economics import Prospects, Stakes, StorePrices, StoreUse
+from embedge.core.cache_fuse import CacheFuse
+from embedge.core.metering import BYTES_PER_TOKEN_ESTIMATE, cost_nano_usd
+from embedge.core.repetition import Repetition
+from embedge.core.route import Admit, Route, Storage
+from embedge.core.sightings import MOST_COUNTED, Seen, Sightings
+from embedge.core.vector_codec import StoredVector, packed, stored_bytes
+
+_MOST_SCOPES = 1024
+_MANY_BYTES = 1 << 20
+_LEARNED_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a route says to the cache: what to keep, what a hit is worth, and for how long which form is kept."""
+
+    admit: Admit
+    value_nano_usd_per_million_tokens: int
+    dimensions: int
+    storage: Storage
+    ttl_s: int
+
+    @classmethod
+    def of(cls, route: Route) -> "Terms":
+        """Read a route."""
+        return cls(route.admit, route.hit_value(), route.space.dimensions, route.space.storage, route.ttl_s)
+
+    def worth_nano_usd(self, tokens: int) -> int:
+        """Return what a hit of so many tokens saves, before what it costs."""
+        return cost_nano_usd(tokens, self.value_nano_usd_per_million_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What is worth doing with inputs of one size."""
+
+    stakes: Stakes
+    writing_after: tuple[bool, ...]
+    looking: bool
+
+    @classmethod
+    def of(cls, stakes: Stakes, expected: Prospects) -> "_Outlook":
+        return cls(
+            stakes=stakes,
+            writing_after=economics.worth_writing_after(stakes, expected),
+            looking=economics.worth_looking(stakes, expected),
+        )
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What is known of one tenant's inputs on one route."""
+
+    repetition: Repetition = field(default_factory=Repetition)
+    fuse: CacheFuse = field(default_factory=CacheFuse)
+    tokens: float = 1.0
+    bytes: float = float(BYTES_PER_TOKEN_ESTIMATE)
+    terms: Terms | None = None
+    outlooks: dict[int, _Outlook] = field(default_factory=dict[int, _Outlook])
+    learned: int = 0
+
+    def expected_tokens(self, size_bytes: int) -> int:
+        """Return about how many tokens a text has, to three bits: those of one size are decided on together."""
+        tokens = max(1, round(size_bytes * self.tokens / self.bytes))
+        rest = max(0, tokens.bit_length() - 3)
+        return tokens >> rest << rest
+
+    def outlook(self, tokens: int, terms: Terms, prices: StorePrices) -> _Outlook:
+        """Return what is worth doing with inputs of this size, as it was learned a few sightings ago at most."""
+        if self.learned >= _LEARNED_AT_ONCE or self.terms != terms:
+            self.outlooks, self.terms, self.learned = {}, terms, 0
+        if tokens not in self.outlooks:
+            size_bytes = economics.item_bytes(stored_bytes(terms.dimensions, terms.storage))
+            at_stake = economics.stakes(terms.worth_nano_usd(tokens), size_bytes, terms.ttl_s, prices)
+            self.outlooks[tokens] = _Outlook.of(at_stake, self.repetition.prospects(tokens))
+        return self.outlooks[tokens]
+
+    def saw(self, tokens: int, before: int) -> None:
+        self.learned += 1
+        self.repetition.saw(tokens, before)
+
+    def counted(self, tokens: int, size_bytes: int) -> None:
+        self.tokens, self.bytes = self.tokens + tokens, self.bytes + size_bytes
+        if self.bytes > _MANY_BYTES:
+            self.tokens, self.bytes = self.tokens / 2, self.bytes / 2
+
+
+class CachePolicy:
+    """What this process has seen, and what follows for the next request."""
+
+    def __init__(self, prices: StorePrices, now_s: Callable[[], float], on_fault: Callable[[str], None]) -> None:
+        """Take what the store asks, the wall clock, and whom to tell that the cache costs more than it saves."""
+        self.prices = prices
+        self.now_s = now_s
+        self.on_fault = on_fault
+        self.sightings = Sightings()
+        self._scopes: OrderedDict[tuple[str | None, str], _Scope] = OrderedDict()
+
+    def weigh(self, wanted: Wanted, tenant: str) -> "Weighing":
+        """Begin a request."""
+        route = wanted.route
+        sizes = {item.key: item.size_bytes for item in wanted.inputs}
+        return self.weigh_inputs(sizes, Terms.of(route), (None if route.shared else tenant, route.alias))
+
+    def weigh_inputs(self, sizes_bytes: Mapping[bytes, int], terms: Terms, scope: tuple[str | None, str]) -> "Weighing":
+        """Begin a request, given the size of each input by its key."""
+        known = self._scopes.setdefault(scope, _Scope())
+        self._scopes.move_to_end(scope)
+        if len(self._scopes) > _MOST_SCOPES:
+            self._scopes.popitem(last=False)
+        return Weighing(self, known, terms, sizes_bytes)
+
+
+class Weighing:
+    """One request: first `keys`, then `found`, then, where there were misses, `worth_keeping`."""
+
+    def __init__(self, policy: CachePolicy, scope: _Scope, terms: Terms, sizes_bytes: Mapping[bytes, int]) -> None:
+        """Decide what is looked up. `sizes_bytes`: each input's by its key."""
+        self._policy = policy
+        self._scope = scope
+        self._terms = terms
+        self._now_s = policy.now_s()
+        self._sizes_bytes = sizes_bytes
+        self._learns = terms.admit in ("economic", "second_sight")
+        learned_of: Mapping[bytes, int] = sizes_bytes if self._learns else {}
+        self._tokens = {key: scope.expected_tokens(size) for key, size in learned_of.items()}
+        self._seen = {key: policy.sightings.of(key, self._now_s) for key in learned_of}
+        self._item_bytes = economics.item_bytes(stored_bytes(terms.dimensions, terms.storage))
+        self._writes = StoreUse()
+        self._half_reads = 0
+        self._saved_nano_usd = 0
+        self.keys = tuple(key for key in sizes_bytes if self._is_looked_up(key))
+
+    def found(self, cached: Mapping[bytes, StoredVector]) -> None:
+        """Learn what the lookup has brought."""
+        for key in self.keys:
+            hit = key in cached
+            self._half_reads += economics.half_read_units(self._item_bytes if hit else 0)
+            if self._learns and not self._seen[key].written:
+                explored = economics.is_explored(key, self._outlook(key).stakes)
+                self._scope.repetition.looked(found=hit, explored=explored)
+            if hit:
+                self._note(key, written=True)
+                self._saved_nano_usd += self._terms.worth_nano_usd(cached[key].tokens)
+        if len(cached) == len(self._sizes_bytes):
+            self._close(billed_nano_usd=0)
+
+    def worth_keeping(self, fresh: Mapping[bytes, StoredVector]) -> Mapping[bytes, StoredVector]:
+        """Return what is to be kept of what was fetched, in the form that it is to be kept in."""
+        kept = {key: self._in_form(fresh[key]) for key in self._admitted(fresh)}
+        uses = [
+            economics.writing(economics.item_bytes(len(entry.kept())), self._terms.ttl_s) for entry in kept.values()
+        ]
+        self._writes = StoreUse(sum(use.write_units for use in uses), 0, sum(use.byte_s for use in uses))
+        for key, entry in fresh.items():
+            self._note(key, written=key in kept)
+            self._scope.counted(entry.tokens, self._sizes_bytes[key])
+        self._close(billed_nano_usd=sum(self._terms.worth_nano_usd(entry.tokens) for entry in fresh.values()))
+        return kept
+
+    def spent_nano_usd(self) -> int:
+        """Return what the store asks for this request's lookups and writes."""
+        use = StoreUse(self._writes.write_units, self._half_reads, self._writes.byte_s)
+        return self._policy.prices.cost_nano_usd(use)
+
+    def _is_looked_up(self, key: bytes) -> bool:
+        match self._terms.admit:
+            case "never":
+                return False
+            case "always" | "second_sight":
+                return True
+            case "economic":
+                outlook = self._outlook(key)
+                learning = economics.is_probed(key) or economics.is_explored(key, outlook.stakes)
+                return self._seen[key].written or outlook.looking or learning
+
+    def _admitted(self, keys: Iterable[bytes]) -> Collection[bytes]:
+        admit, blown = self._terms.admit, self._scope.fuse.is_blown()
+        if admit == "always":
+            return set(keys)
+        if admit == "second_sight":
+            return {key for key in keys if self._seen[key].count and not blown}
+        return {key for key in keys if admit == "economic" and self._pays(key, blown=blown)}
+
+    def _pays(self, key: bytes, *, blown: bool) -> bool:
+        outlook = self._outlook(key)
+        worth = outlook.writing_after[min(self._seen[key].count, MOST_COUNTED - 1)]
+        return (worth and not blown) or economics.is_explored(key, outlook.stakes)
+
+    def _outlook(self, key: bytes) -> _Outlook:
+        return self._scope.outlook(self._tokens[key], self._terms, self._policy.prices)
+
+    def _in_form(self, entry: StoredVector) -> StoredVector:
+        if self._terms.storage == "f32":
+            return entry
+        smaller = packed(entry)
+        plain, less = (economics.write_units(economics.item_bytes(len(e.kept()))) for e in (entry, smaller))
+        return smaller if less < plain else entry
+
+    def _note(self, key: bytes, *, written: bool) -> None:
+        if not self._learns:
+            return
+        seen = self._seen[key]
+        self._scope.saw(self._tokens[key], seen.count)
+        count = min(MOST_COUNTED, seen.count + 1)
+        self._policy.sightings.note(key, Seen(count, written=written), self._now_s + self._terms.ttl_s)
+
+    def _close(self, billed_nano_usd: int) -> None:
+        """Add the request to the fuse's balance."""
+        if self._scope.fuse.add(self.spent_nano_usd(), self._saved_nano_usd, billed_nano_usd, self._now_s):
+            self._policy.on_fault("cache_fuse_blown")
