@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from embedge.cli.cache import cache
 from embedge.cli.key_commands import keys
 from embedge.cli.route_commands import routes
 from embedge.cli.token_commands import token
@@ -27,6 +28,7 @@ def main(context: click.Context, stack: str | None, state: str) -> None:
     context.obj = (stack, Path(state))
 
 
+main.add_command(cache)
 main.add_command(keys)
 main.add_command(token)
 main.add_command(routes)
