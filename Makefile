@@ -3,7 +3,8 @@
 SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
-.PHONY: run token bench-corpus bench-hostile bench-limits bench-stampede bench-tokenizing check test lock
+.PHONY: run token bench-corpus bench-hits bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
+.PHONY: check test lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 	@$(SETUP) run && exec $(PYTHON) -m infra.local
@@ -19,6 +20,12 @@ bench-tokenizing: # how long the worst texts take to count, by their size
 
 bench-hostile: # bodies that are refused: how long each kind takes, and whether that grows with its size alone
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.hostile
+
+bench-policies: # what each policy of the cache costs on three real corpora; ARGS="--seed 1 --inputs 20000"
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.policies $(ARGS)
+
+bench-hits: # what 100 and 700 hits take of the processor, beside a naive handler, in one run
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.hits $(ARGS)
 
 bench-limits: # the largest requests: memory and time
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.limits

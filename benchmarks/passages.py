@@ -86,6 +86,12 @@ def parse_page(name: str, rendered: str) -> Description | None:
     return Description(name, purpose, _paragraphs(prose)) if purpose else None
 
 
+def parse_copyright(name: str, text: str) -> Description:
+    """Return a copyright file as a description: its paragraphs, where a line with nothing but a dot is an empty one."""
+    lines = ("" if line.strip() == "." else line for line in text.splitlines())
+    return Description(name, f"the copyright of {name}", _paragraphs(lines))
+
+
 def in_runs(units: Sequence[str], seed: int) -> Iterator[str]:
     """Yield every unit once: runs of neighbours, in an order that the seed decides."""
     starts = list(range(0, len(units), _RUN))

@@ -1,4 +1,4 @@
-"""Where do real descriptions come from? The package lists of this machine's own apt, else its man pages."""
+"""Where do real descriptions come from? Package lists of this machine's own apt, its man pages, its copyright files."""
 
 import os
 import shutil
@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.passages import Description, parse_page, parse_stanza
+from benchmarks.passages import Description, parse_copyright, parse_page, parse_stanza
 
 _APT_HELPER = Path("/usr/lib/apt/apt-helper")
 _MAN_PAGES = Path("/usr/share/man")
+_DOCUMENTS = Path("/usr/share/doc")
 _UPDATE_LIMIT_S = 180
 
 
@@ -43,6 +44,14 @@ def man_pages() -> Source | None:
     """Return the installed man pages in English, each once; None where there are none, or nothing to render them."""
     pages = sorted(str(page) for page in _MAN_PAGES.glob("man[1-9]/*") if page.is_file() and not page.is_symlink())
     return Source("man pages", pages, _page) if pages and shutil.which("man") else None
+
+
+def copyrights() -> Source | None:
+    """Return the copyright files of the installed packages, each as one description; None where there are none."""
+    files = sorted(
+        str(path) for path in _DOCUMENTS.glob("*/copyright") if path.is_file() and not path.parent.is_symlink()
+    )
+    return Source("copyright files", files, _copyright) if files else None
 
 
 def _private(folder: Path) -> list[str]:
@@ -80,6 +89,10 @@ def _page(path: str) -> Description | None:
     plain = {"MANWIDTH": "100", "LC_ALL": "C.UTF-8"}
     command = ["man", "--local-file", "--no-hyphenation", "--no-justification", path]
     return parse_page(Path(path).name.removesuffix(".gz"), _output(command, plain))
+
+
+def _copyright(path: str) -> Description:
+    return parse_copyright(Path(path).parent.name, Path(path).read_text(encoding="utf-8", errors="replace"))
 
 
 def _output(command: list[str], environment: dict[str, str] | None = None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from embedge.core import admission_economics as economics
 from embedge.core.admission import Wanted
-from embedge.core.admission_economics import Prospects, Stakes, StorePrices, StoreUse
+from embedge.core.admission_economics import NO_CHARGE, Prospects, Stakes, StorePrices, StoreUse
 from embedge.core.cache_fuse import CacheFuse
 from embedge.core.metering import BYTES_PER_TOKEN_ESTIMATE, cost_nano_usd
 from embedge.core.repetition import Repetition
@@ -135,7 +135,9 @@ class Weighing:
         self._terms = terms
         self._now_s = policy.now_s()
         self._sizes_bytes = sizes_bytes
-        self._learns = terms.admit in ("economic", "second_sight")
+        # Where keeping costs nothing there is nothing to weigh.
+        self._admit: Admit = "always" if terms.admit == "economic" and policy.prices == NO_CHARGE else terms.admit
+        self._learns = self._admit in ("economic", "second_sight")
         learned_of: Mapping[bytes, int] = sizes_bytes if self._learns else {}
         self._tokens = {key: scope.expected_tokens(size) for key, size in learned_of.items()}
         self._seen = {key: policy.sightings.of(key, self._now_s) for key in learned_of}
@@ -178,18 +180,19 @@ class Weighing:
         return self._policy.prices.cost_nano_usd(use)
 
     def _is_looked_up(self, key: bytes) -> bool:
-        match self._terms.admit:
+        match self._admit:
             case "never":
                 return False
             case "always" | "second_sight":
                 return True
             case "economic":
+                if self._seen[key].written or economics.is_probed(key):
+                    return True
                 outlook = self._outlook(key)
-                learning = economics.is_probed(key) or economics.is_explored(key, outlook.stakes)
-                return self._seen[key].written or outlook.looking or learning
+                return outlook.looking or economics.is_explored(key, outlook.stakes)
 
     def _admitted(self, keys: Iterable[bytes]) -> Collection[bytes]:
-        admit, blown = self._terms.admit, self._scope.fuse.is_blown()
+        admit, blown = self._admit, self._scope.fuse.is_blown()
         if admit == "always":
             return set(keys)
         if admit == "second_sight":

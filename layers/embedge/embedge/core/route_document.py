@@ -71,12 +71,6 @@ class _Space(_Document):
     input_type: Annotated[str, Field(max_length=64, pattern=r"^[a-z0-9_.]*$")] = ""
     storage: Storage = "f32"
 
-    @model_validator(mode="after")
-    def _fits_its_storage(self) -> "_Space":
-        if self.storage == "f16" and not self.normalised:
-            raise ValueError("storage: f16 is for normalised vectors: what is far from one loses more than it should")
-        return self
-
 
 class _Tokenizer(_Document):
     family: TokenizerFamily
@@ -181,6 +175,10 @@ class _Route(_Document):
             wrong = _wrong_url(target.endpoint, private=target.private) if target.transport == "https" else None
             if wrong:
                 yield Problem(("targets", place, "endpoint"), wrong)
+        if self.space.storage == "f16" and not self.space.normalised:
+            yield Problem(("space", "storage"), "f16 is for vectors of length one, and this space's are not normalised")
+        if self.stampede_lease and self.admit != "always":
+            yield Problem(("stampede_lease",), "others wait for what the cache keeps, so it needs `admit: always`")
         if self.tokenizer and self.tokenizer.family == "cl100k" and self.tokenizer.file is not None:
             yield Problem(("tokenizer", "file"), "cl100k is one vocabulary, and it takes no file")
         if len({target.id for target in self.targets}) < len(self.targets):

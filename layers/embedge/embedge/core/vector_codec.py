@@ -124,13 +124,13 @@ def is_of(key: bytes, vector: StoredVector) -> bool:
 
 def _tag(version: int, form: int, key: bytes, value: bytes) -> bytes | None:
     if version == _VERSION:
-        return _sum(key, memoryview(value)[: _HEADER.size - 4], memoryview(value)[_HEADER.size :])
+        return _sum(key, value[: _HEADER.size - 4], memoryview(value)[_HEADER.size :])
     return key[:4] if version == _VERSION_UNSUMMED and form == 0 else None
 
 
-def _sum(key: bytes, head: bytes | memoryview, body: bytes | memoryview) -> bytes:
+def _sum(key: bytes, head: bytes, body: bytes | memoryview) -> bytes:
     """Bind a value to its key, and every bit of it to the others: 1.6 microseconds for 1536 numbers."""
-    return zlib.crc32(body, zlib.crc32(head, zlib.crc32(key))).to_bytes(4, "little")
+    return zlib.crc32(body, zlib.crc32(key + head)).to_bytes(4, "little")
 
 
 def _width(form: int) -> int:
