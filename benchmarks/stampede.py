@@ -122,6 +122,7 @@ def _route(port: int, *, leased: bool) -> bytes:
         "max_input_tokens": 8192,
         "tokenizer": {"family": "byte_bpe"},
         "stampede_lease": leased,
+        "admit": "always",
         "targets": [target],
     }
     return json.dumps(document).encode()

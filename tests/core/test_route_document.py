@@ -127,7 +127,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (in_space(normalised="yes"), "space.normalised"),
     (in_space(normalised=1), "space.normalised"),
     (in_space(storage="f8"), "space.storage"),
-    (in_space(storage="f16", normalised=False), "space"),
+    (in_space(storage="f16", normalised=False), "space.storage"),
     ({"admit": "sometimes"}, "admit"),
     ({"value_usd_per_million_tokens": "-1"}, "value_usd_per_million_tokens"),
     (in_space(prompt=None), "space.prompt"),

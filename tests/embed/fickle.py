@@ -155,7 +155,7 @@ class World:
         self.server = Fickle(random, scope="everybody" if setup.shared else None)
         self.base = EmbedWorld()
         self.cache: FakeCache = self.base.cache
-        route = document(shared=setup.shared, stampede_lease=setup.lease, ttl_s=60)
+        route = document(shared=setup.shared, stampede_lease=setup.lease, admit="always", ttl_s=60)
         control = FakeControlTable({("ROUTES", "small"): json.dumps(route)})
         self.services = replace(
             self.base.services,

@@ -171,25 +171,30 @@ class _Route(_Document):
 
     def problems(self) -> Iterator[Problem]:
         """Say what is wrong between fields that are right by themselves."""
-        for place, target in enumerate(self.targets):
-            wrong = _wrong_url(target.endpoint, private=target.private) if target.transport == "https" else None
-            if wrong:
-                yield Problem(("targets", place, "endpoint"), wrong)
+        yield from self._problems_of_targets()
         if self.space.storage == "f16" and not self.space.normalised:
-            yield Problem(("space", "storage"), "f16 is for vectors of length one, and this space's are not normalised")
+            yield Problem(
+                ("space", "storage"), "f16 is for normalised vectors: far from one, it loses more than it should"
+            )
         if self.stampede_lease and self.admit != "always":
             yield Problem(("stampede_lease",), "others wait for what the cache keeps, so it needs `admit: always`")
         if self.tokenizer and self.tokenizer.family == "cl100k" and self.tokenizer.file is not None:
             yield Problem(("tokenizer", "file"), "cl100k is one vocabulary, and it takes no file")
+        targets = [target.target(self.space.model) for target in self.targets]
+        for path, text in misfits(Space(**self.space.model_dump()), self.token_inputs, targets):
+            yield Problem(path, text)
+
+    def _problems_of_targets(self) -> Iterator[Problem]:
+        for place, target in enumerate(self.targets):
+            wrong = _wrong_url(target.endpoint, private=target.private) if target.transport == "https" else None
+            if wrong:
+                yield Problem(("targets", place, "endpoint"), wrong)
         if len({target.id for target in self.targets}) < len(self.targets):
             yield Problem(("targets",), "each needs an id of its own")
         if self.embeds and not self.targets:
             yield Problem(("targets",), "a model that embeds needs at least one")
         elif self.embeds and all(target.disabled for target in self.targets):
             yield Problem(("targets",), "a model that embeds needs at least one that is not disabled")
-        targets = [target.target(self.space.model) for target in self.targets]
-        for path, text in misfits(Space(**self.space.model_dump()), self.token_inputs, targets):
-            yield Problem(path, text)
 
     def route(self) -> Route:
         serving = (target.target(self.space.model) for target in self.targets if target.disabled is None)
