@@ -55,7 +55,9 @@ class Upstream:
             "price_usd_per_million_tokens": "0.02",
         }
         limits = {"max_input_tokens": 8192, "tokenizer": {"family": "byte_bpe"}, "token_inputs": "native"}
-        return json.dumps({"alias": alias, "space": space, "reducible": True, "targets": [target], **limits})
+        return json.dumps(
+            {"alias": alias, "space": space, "reducible": True, "targets": [target], "admit": "always", **limits}
+        )
 
 
 @contextmanager
