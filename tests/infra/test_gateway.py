@@ -149,7 +149,7 @@ def test_the_limit_that_api_gateway_names_is_the_one_that_holds(template: Node) 
 def test_without_origins_api_gateway_says_nothing_of_cors_either(template: Node) -> None:
     assert at(template, "Parameters", "CorsAllowedOrigins")["Default"] == ""
     assert at(template, "Conditions", "Cors") == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CorsAllowedOrigins"}, ""]}]}
-    (function,) = resources(template, "AWS::Lambda::Function").values()
+    function = resources(template, "AWS::Lambda::Function")["ApiFunction"]
     variables = at(function, "Properties", "Environment", "Variables")
     assert variables["EMBEDGE_CORS_ALLOWED_ORIGINS"] == {"Ref": "CorsAllowedOrigins"}
 
