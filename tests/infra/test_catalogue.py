@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import yaml
 
+from embedge.cli.route_files import routes_in
 from embedge.core.route_document import parse_route
 from embedge.core.routing import by_name
 from embedge.errors import InvalidValue
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from embedge.core.route import Route
 
 ROUTES = Path(__file__).parents[2] / "infra" / "routes"
-ENTRIES = cast("list[dict[str, Any]]", yaml.safe_load((ROUTES / "catalogue.yaml").read_text(encoding="utf-8")))
+CATALOGUE = (ROUTES / "catalogue.yaml").read_bytes()
+ENTRIES = cast("list[dict[str, Any]]", yaml.safe_load(CATALOGUE)["routes"])
 TO_BE_SET = "TO BE SET"
 
 # Written by hand from the sources, a second time: dimensions, whether they can be reduced, the most tokens of an input,
@@ -106,3 +108,13 @@ def test_a_route_that_is_delivered_by_itself_is_the_one_of_the_catalogue(file: P
     delivered = parse_route(file.read_text(encoding="utf-8"))
     listed = next(filled_in(entry) for entry in ENTRIES if entry["alias"] == delivered.alias)
     assert (listed.space, listed.targets) == (delivered.space, delivered.targets)
+
+
+@pytest.mark.parametrize("alias", [entry["alias"] for entry in ENTRIES if entry not in TEMPLATES])
+def test_an_operator_takes_one_entry_of_the_file_and_need_not_fill_in_the_others(alias: str) -> None:
+    assert list(routes_in({"catalogue.yaml": CATALOGUE}, (alias,))) == [alias]
+
+
+def test_what_is_not_in_the_file_cannot_be_taken_from_it() -> None:
+    with pytest.raises(InvalidValue, match="has the alias no-such"):
+        routes_in({"catalogue.yaml": CATALOGUE}, ("voyage-4", "no-such"))

@@ -1,6 +1,7 @@
 """How does an operator handle the models that callers may name? `routes plan, apply, list, show, delete, verify`."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from embedge.verification import ROUTES, Verification
 
 _CHANGES_STATUS = 2
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_ONLY = click.option("--only", multiple=True, metavar="ALIAS", help="Take this route of the files, and no other.")
 _PRUNE = click.option("--prune", is_flag=True, help="Remove the routes that no file names.")
 
 
@@ -29,15 +31,16 @@ def routes() -> None:
 
 @routes.command("plan")
 @_FILES
+@_ONLY
 @_PRUNE
 @click.option("--detailed-exitcode", "detailed", is_flag=True, help="Exit with 2 if anything would change.")
 @click.pass_obj
-def routes_plan(place: Place, files: tuple[Path, ...], *, prune: bool, detailed: bool) -> None:
+def routes_plan(place: Place, files: tuple[Path, ...], *, only: tuple[str, ...], prune: bool, detailed: bool) -> None:
     """Show what applying these files would change, and change nothing."""
-    contents = _contents(files)
+    wanted = _wanted(files, only, prune=prune)
 
     async def planned(operation: Operation) -> Plan:
-        return await plan_routes(operation, routes_in(contents), prune=prune)
+        return await plan_routes(operation, wanted(), prune=prune)
 
     found = run(place, planned)
     for line in plan_lines(found):
@@ -48,15 +51,16 @@ def routes_plan(place: Place, files: tuple[Path, ...], *, prune: bool, detailed:
 
 @routes.command("apply")
 @_FILES
+@_ONLY
 @_PRUNE
 @click.option("--force", is_flag=True, help="Write routes of several targets without comparing those.")
 @click.pass_obj
-def routes_apply(place: Place, files: tuple[Path, ...], *, prune: bool, force: bool) -> None:
+def routes_apply(place: Place, files: tuple[Path, ...], *, only: tuple[str, ...], prune: bool, force: bool) -> None:
     """Write the routes of these files. All are checked, and their targets compared, before the first is written."""
-    contents = _contents(files)
+    wanted = _wanted(files, only, prune=prune)
 
     async def applied(operation: Operation) -> Plan:
-        planned = await plan_routes(operation, routes_in(contents), prune=prune)
+        planned = await plan_routes(operation, wanted(), prune=prune)
         planned = await verified(operation, planned, force=force)
         await carry_out(operation, planned)
         return planned
@@ -128,8 +132,12 @@ def routes_verify(place: Place, aliases: tuple[str, ...], *, take_out: bool) -> 
         raise SystemExit(1)
 
 
-def _contents(files: tuple[Path, ...]) -> dict[str, bytes]:
-    return {str(file): file.read_bytes() for file in files}
+def _wanted(files: tuple[Path, ...], only: tuple[str, ...], *, prune: bool) -> Callable[[], dict[str, RouteDocument]]:
+    """Return what reads the files, within `run`, which says on one line what is wrong with them."""
+    if only and prune:
+        raise click.UsageError("--prune would remove every route that --only leaves out: use one of them.")
+    contents = {str(file): file.read_bytes() for file in files}
+    return lambda: routes_in(contents, only)
 
 
 def _one(place: Place, alias: str) -> str:

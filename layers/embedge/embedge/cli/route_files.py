@@ -1,7 +1,7 @@
 """Which routes do these files say? YAML or JSON: a list under `routes`, or one route with its `alias` at the top."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from embedge.cli.yaml_lines import Json, Located, Path, read_yaml
@@ -19,19 +19,26 @@ class _Part:
     path: Path
     value: Json
 
+    def alias(self) -> str | None:
+        alias = self.value.get("alias") if isinstance(self.value, dict) else None
+        return alias if isinstance(alias, str) else None
+
     def at(self, path: Path = ()) -> str:
         return self.file.at((*self.path, *path))
 
 
-def routes_in(files: Mapping[str, bytes]) -> dict[str, RouteDocument]:
-    """Read files, given by their names, and return their routes by alias.
+def routes_in(files: Mapping[str, bytes], only: Collection[str] = ()) -> dict[str, RouteDocument]:
+    """Read files, given by their names, and return their routes by alias: of these aliases, or all where none is given.
 
     Raises: InvalidValue, with a line for each thing that is wrong, which begins with its file and line.
     """
     found: dict[str, RouteDocument] = {}
     places: dict[str, str] = {}
     wrong: list[str] = []
-    for part in [part for name, content in files.items() for part in _parts(read_yaml(name, content))]:
+    parts = [part for name, content in files.items() for part in _parts(read_yaml(name, content))]
+    if missing := set(only) - {part.alias() for part in parts}:
+        raise InvalidValue(f"No route in these files has the alias {', '.join(sorted(missing))}.")
+    for part in [part for part in parts if not only or part.alias() in only]:
         read = read_route(json.dumps(part.value))
         if not isinstance(read, RouteDocument):
             wrong += [f"{part.at(problem.path)}: {problem}" for problem in read]
