@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from embedge.core.conditional_update import Applied, ConditionalUpdate, Item, Outcome, Refused, evaluate
+from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
 from embedge.core.space_check import Verdict
 from embedge.core.vector_codec import StoredVector, decode
 from embedge.errors import ServiceUnavailable
@@ -91,11 +93,13 @@ class FakeControlTable:
 class FakeCache:
     """The Cache port: `values` and the second they expire by key, `reads` that were made, `faults` as they are counted.
 
-    What it `raises` is no fault of a cache, but one of our own code.
+    It fulfils CacheEntries too: `marks` are the owner, the target and the second of writing. What it `raises` is no
+    fault of a cache, but one of our own code.
     """
 
     def __init__(self, clock: FakeClock) -> None:
         self.values: dict[bytes, tuple[bytes, int]] = {}
+        self.marks: dict[bytes, tuple[bytes, str, int]] = {}
         self.faults: list[str] = []
         self.down = False
         self.reads = 0
@@ -122,13 +126,43 @@ class FakeCache:
                     found[key] = vector
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+    async def put_many(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> None:
         del tenant
         if self.down:
             self.faults.append("write")
             return
-        expires_s = int(self._clock.now_s()) + ttl_s
-        self.values.update({key: (entry.kept(), expires_s) for key, entry in entries.items()})
+        now_s = int(self._clock.now_s())
+        self.values.update({key: (entry.kept(), now_s + ttl_s) for key, entry in entries.items()})
+        self.marks.update({key: (provenance.owner, provenance.targets.get(key, ""), now_s) for key in entries})
+
+    async def keep_first(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> Mapping[bytes, StoredVector]:
+        if self.down:
+            await self.put_many(entries, ttl_s, tenant, provenance=provenance)
+            return {}
+        now_s = self._clock.now_s()
+        kept = {key: self.values[key] for key in entries if self.values.get(key, (b"", 0))[1] > now_s}
+        read = {key: decode(key, kept[key][0], entries[key].dimensions, kept[key][1]) for key in kept}
+        standing = {key: vector for key, vector in read.items() if vector is not None}
+        self.faults += ["corrupt"] * (len(read) - len(standing))
+        mine = {key: entry for key, entry in entries.items() if key not in standing}
+        await self.put_many(mine, ttl_s, tenant, provenance=provenance)
+        return {**standing, **{key: replace(entry, expires_s=int(now_s) + ttl_s) for key, entry in mine.items()}}
+
+    async def count(self) -> int:
+        return len(self.values)
+
+    async def sweep(self, doomed: Doomed, after: bytes | None, limit: int) -> Swept:
+        if self.down:
+            raise ServiceUnavailable("The cache is down.", retry_after_s=5)
+        keys = sorted(key for key in self.values if after is None or key > after)[:limit]
+        gone = [key for key in keys if key in self.marks and doomed.holds(self.marks[key][0], self.marks[key][2])]
+        for key in gone:
+            del self.values[key], self.marks[key]
+        return Swept(len(keys), len(gone), keys[-1] if len(keys) == limit else None)
 
 
 class FakeLeases:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -124,6 +125,50 @@ async def test_a_vector_of_another_size_is_a_miss_and_counted(tried: Tried) -> N
     await tried.cache.put_many({key: stored}, 60)
     assert await tried.cache.get_many([key], _DIMENSIONS + 1) == {}
     assert tried.faults == ["corrupt"]
+
+
+def again(name: str) -> tuple[bytes, StoredVector]:
+    """The same text as somebody else embeds it: another vector under the same key."""
+    key, stored = entry(name)
+    return key, encode(key, stored.floats() * 2, stored.tokens, estimated=stored.tokens_estimated)
+
+
+async def test_of_two_who_keep_first_the_first_stands_and_the_second_has_it(tried: Tried) -> None:
+    (key, mine), (_, theirs) = entry("one"), again("one")
+    other, new = entry("two")
+    assert await tried.cache.keep_first({key: mine}, 60) == {key: mine}
+    assert await tried.cache.keep_first({key: theirs, other: new}, 60) == {key: mine, other: new}
+    assert await tried.cache.get_many([key, other], _DIMENSIONS) == {key: mine, other: new}
+    assert tried.faults == []
+
+
+async def test_of_two_at_once_exactly_one_stands_and_the_other_has_it(tried: Tried) -> None:
+    for name in map(str, range(5)):
+        (key, one), (_, two) = entry(name), again(name)
+        first, second = await asyncio.gather(
+            tried.cache.keep_first({key: one}, 60), tried.cache.keep_first({key: two}, 60)
+        )
+        answers = {first[key], second[key]}
+        assert answers == {(await tried.cache.get_many([key], _DIMENSIONS))[key]}
+    assert tried.faults == []
+
+
+async def test_what_has_expired_is_nobody_s_first(tried: Tried) -> None:
+    (key, old), (_, new) = entry("one"), again("one")
+    await tried.cache.put_many({key: old}, 60)
+    tried.clock.pass_time(59)
+    assert await tried.cache.keep_first({key: new}, 60) == {key: old}
+    tried.clock.pass_time(1)
+    assert await tried.cache.keep_first({key: new}, 60) == {key: new}
+    assert await tried.cache.get_many([key], _DIMENSIONS) == {key: new}
+
+
+async def test_what_nobody_can_read_does_not_stand_in_the_way(tried: Tried) -> None:
+    (key, mine), (_, stored) = entry("one"), entry("two")
+    await tried.cache.put_many({key: stored}, 60)
+    assert await tried.cache.keep_first({key: mine}, 60) == {key: mine}
+    assert tried.faults == ["corrupt"]
+    assert await tried.cache.get_many([key], _DIMENSIONS) == {key: mine}
 
 
 async def test_as_many_as_a_request_may_have_are_kept_and_found(tried: Tried) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from embedge.adapters.cache_memory import MemoryCache
 from embedge.core.held_vectors import OVERHEAD_BYTES
-from tests.adapters.test_cache_contract import entry
+from embedge.core.provenance import OWNER_BYTES, Provenance
+from tests.adapters.test_cache_contract import again, entry
 from tests.fakes import FakeCache, FakeClock
 
 _DIMENSIONS = 4
@@ -65,3 +66,37 @@ async def test_a_tenant_that_reads_a_lot_does_not_push_out_another_s() -> None:
     before = behind.reads
     assert await cache.get_many([key], _DIMENSIONS, "modest") == {key: stored}
     assert behind.reads == before
+
+
+async def test_what_another_process_kept_first_is_in_memory_and_what_lost_is_not() -> None:
+    clock = FakeClock()
+    behind = FakeCache(clock)
+    (key, theirs), (_, mine) = entry("one"), again("one")
+    await behind.put_many({key: theirs}, 60)
+    clock.pass_time(50)
+    cache = MemoryCache(behind, clock, 10**6)
+    assert await cache.keep_first({key: mine}, 60) == {key: theirs}
+    assert await cache.get_many([key], _DIMENSIONS) == {key: theirs}
+    assert behind.reads == 0
+    clock.pass_time(10)
+    assert await cache.get_many([key], _DIMENSIONS) == {}
+
+
+async def test_what_may_not_have_been_kept_first_is_asked_for_again() -> None:
+    clock = FakeClock()
+    behind = FakeCache(clock)
+    cache, (key, stored) = MemoryCache(behind, clock, 10**6), entry("one")
+    behind.down = True
+    assert await cache.keep_first({key: stored}, 60) == {}
+    assert await cache.get_many([key], _DIMENSIONS) == {}
+
+
+async def test_whose_an_entry_is_and_who_made_it_is_kept_behind() -> None:
+    clock = FakeClock()
+    behind = FakeCache(clock)
+    cache, (one, first), (two, second) = MemoryCache(behind, clock, 10**6), entry("one"), entry("two")
+    provenance = Provenance(b"o" * OWNER_BYTES, {one: "first", two: "second"})
+    await cache.put_many({one: first}, 60, provenance=provenance)
+    await cache.keep_first({two: second}, 60, provenance=provenance)
+    assert {owner for owner, _, _ in behind.marks.values()} == {provenance.owner}
+    assert {key: target for key, (_, target, _) in behind.marks.items()} == provenance.targets

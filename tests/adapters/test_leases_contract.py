@@ -112,3 +112,10 @@ async def test_a_table_that_is_gone_leases_to_everybody(tmp_path: Path) -> None:
     assert list(await leases.take([key], 2)) == [key]
     assert faults == ["lease"]
     state.close()
+
+
+async def test_a_lease_is_nobody_s_first_vector(tried: Tried) -> None:
+    key, stored = entry("one")
+    assert await tried.leases.take([key], 10) == [key]
+    assert await tried.cache.keep_first({key: stored}, 60) == {key: stored}
+    assert await tried.cache.get_many([key], stored.dimensions) == {key: stored}

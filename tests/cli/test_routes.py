@@ -18,7 +18,7 @@ from embedge.cli.route_files import routes_in
 from embedge.core.route_plan import OTHER_HOST
 from embedge.errors import EmbedgeError
 from tests.core.samples import document, target
-from tests.fakes import FakeControlTable, FakeProbing
+from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeProbing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -240,7 +240,8 @@ async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation
     async def close() -> None:
         await asyncio.sleep(0)
 
-    operation = Operation(control, FileSigningKeys(folder), FakeProbing(), SystemClock(), "i", "a", close)
+    keys, entries = FileSigningKeys(folder), FakeCache(FakeClock())
+    operation = Operation(control, keys, FakeProbing(), entries, SystemClock(), "i", "a", close)
     routes = {name: document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"}) for name in "abc"}
     files = {name: json.dumps(written).encode() for name, written in routes.items()}
     return operation, await plan_routes(operation, routes_in(files))

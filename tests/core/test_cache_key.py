@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import embedge
 from embedge.core.admission import want
 from embedge.core.cache_key import Keyring, space_id
+from embedge.core.generations import Generations
 from embedge.core.request import Input, Text, Tokens
 from embedge.core.route import Space
 from tests.core.samples import request, route
@@ -134,6 +135,20 @@ def test_a_route_that_is_shared_shares_among_all_tenants_and_another_with_none()
     assert want(request("a"), alone, "acme").keys() != want(request("a"), alone, "umbrella").keys()
     assert want(request("a"), shared, "acme").keys() == want(request("a"), shared, "umbrella").keys()
     assert want(request("a"), shared, "acme").keys() != want(request("a"), alone, "acme").keys()
+
+
+@given(TENANTS, st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+def test_a_purge_of_a_part_changes_its_keys_and_no_others(
+    tenant: str | None, everything: int, mine: int, space: int
+) -> None:
+    counts = {"everything": everything, f"tenant#{tenant}": mine, f"space#{space_id(SPACE).hex()}": space}
+    bystanders = {"tenant#other": 9, f"space#{space_id(replace(SPACE, dimensions=9)).hex()}": 9}
+    number = everything + space + (mine if tenant is not None else 0)
+    content = Text("a")
+    purged = Keyring(tenant, SPACE, Generations({**counts, **bystanders})).key(content)
+    assert purged == Keyring(tenant, SPACE, Generations({"everything": number})).key(content)
+    assert (purged == key(tenant, SPACE, content)) == (number == 0)
+    assert purged != Keyring(tenant, SPACE, Generations({"everything": number + 1})).key(content)
 
 
 def test_keys_stay_what_they_were_so_that_a_release_does_not_empty_the_cache() -> None:

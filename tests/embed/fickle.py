@@ -21,6 +21,7 @@ import pybase64
 from embedge.adapters.cache_memory import MemoryCache
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.api import answer_body
+from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.request import Call, EmbeddingRequest, Encoding, Observation, Principal, Text, Tokens
 from embedge.core.vector_codec import StoredVector, cut
 from embedge.embed import embed
@@ -115,10 +116,20 @@ class Slow:
         await self._pause()
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+    async def put_many(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> None:
         await self._pause()
-        await self._cache.put_many(entries, ttl_s, tenant)
+        await self._cache.put_many(entries, ttl_s, tenant, provenance=provenance)
         await self._pause()
+
+    async def keep_first(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> Mapping[bytes, StoredVector]:
+        await self._pause()
+        standing = await self._cache.keep_first(entries, ttl_s, tenant, provenance=provenance)
+        await self._pause()
+        return standing
 
     async def _pause(self) -> None:
         await asyncio.sleep(self._random.choice([0.0, 0.0, 0.01, 0.3]))

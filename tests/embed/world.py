@@ -17,6 +17,7 @@ import numpy as np
 import pybase64
 
 from embedge.adapters.ledger_purse import PurseLedger
+from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.core.admission_economics import NO_CHARGE, StorePrices
@@ -198,6 +199,7 @@ class Setup:
     body_bytes: int = 4_000_000
     limits: Limits = LIMITS
     shared: bool = False
+    first_writer: bool = False
     largest_bytes: int = 5_900_000
     admit: Admit = "economic"
     storage: Storage = "f32"
@@ -219,6 +221,7 @@ class World:
         self.services = Services(
             authenticator=Authenticator(self.setup.limits),
             routes=ControlRoutes(self.control, self.clock, self.faults.append),
+            purges=ControlPurges(self.control, self.clock, self.faults.append),
             rates=GcraRates(self.table, self.clock),
             cache=self.cache,
             cache_policy=CachePolicy(self.setup.store_prices, self.clock.now_s, self.faults.append),
@@ -266,6 +269,7 @@ def _route(setup: Setup) -> str:
             "reducible": True,
             "shared": setup.shared,
             "admit": setup.admit,
+            "first_writer": setup.first_writer,
             "targets": [
                 {
                     "id": f"target-{number}",

@@ -11,6 +11,7 @@ from embedge.adapters.answers_s3 import S3Answers
 from embedge.adapters.authenticator_jwt import JwtAuthenticator
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
+from embedge.adapters.cache_entries_sqlite import SqliteCacheEntries
 from embedge.adapters.cache_memory import MemoryCache
 from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.clock_system import SystemClock
@@ -22,6 +23,7 @@ from embedge.adapters.leases_sqlite import SqliteLeases
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
+from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.adapters.secrets_aws import ReferencedSecrets
@@ -43,6 +45,7 @@ from embedge.flights import Flights
 from embedge.ports import (
     AnswerStore,
     Cache,
+    CacheEntries,
     Clock,
     ControlTable,
     DriftReports,
@@ -70,6 +73,7 @@ class Operation:
     control: ControlTable
     signing_keys: SigningKeys
     probing: Probing
+    entries: CacheEntries
     clock: Clock
     issuer: str
     audience: str
@@ -96,6 +100,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
             KeySet(state.control, clock, telemetry.fault), clock, settings.issuer, settings.audience, settings.limits
         ),
         routes=ControlRoutes(state.control, clock, telemetry.fault),
+        purges=ControlPurges(state.control, clock, telemetry.fault),
         rates=GcraRates(state.ledger, clock),
         cache=MemoryCache(state.cache, clock, settings.memory_cache_bytes),
         cache_policy=CachePolicy(state.cache_prices, clock.now_s, telemetry.fault),
@@ -143,24 +148,26 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
         database.close()
 
     keys = FileSigningKeys(folder / _KEYS_FOLDER)
-    control = SqliteControlTable(database)
-    return Operation(control, keys, probing, SystemClock(), settings.issuer, settings.audience, close)
+    control, entries = SqliteControlTable(database), SqliteCacheEntries(database)
+    return Operation(control, keys, probing, entries, SystemClock(), settings.issuer, settings.audience, close)
 
 
 async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     """Build what commands on a deployed stack work on; `secrets` are what `env:` means. Raises: ServiceUnavailable."""
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
+    from embedge.adapters.cache_entries_dynamodb import DynamoDbCacheEntries  # noqa: PLC0415
     from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
 
     outputs = await stack_outputs(stack)
     aws = AwsClients()
     try:
         control = DynamoDbControlTable(aws, outputs["ControlTable"])
+        entries = DynamoDbCacheEntries(aws, outputs["CacheTable"])
         issuer, audience = outputs["Issuer"], outputs["Audience"]
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
     probing, close = _probing(Settings(state=Path(), secrets=secrets), aws)
-    return Operation(control, SsmSigningKeys(stack), probing, SystemClock(), issuer, audience, close)
+    return Operation(control, SsmSigningKeys(stack), probing, entries, SystemClock(), issuer, audience, close)
 
 
 def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:

@@ -14,15 +14,16 @@ from typing import Any, TypeVar
 
 from embedge import leases
 from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
-from embedge.core.assembly import Embedded, in_order, miscounted_calls, saved_nano_usd, stored_form
+from embedge.core.assembly import Embedded, in_order, makers, miscounted_calls, saved_nano_usd, stored_form
 from embedge.core.batching import Plan, plan_calls
 from embedge.core.cache_policy import CachePolicy, Weighing
+from embedge.core.provenance import Provenance
 from embedge.core.request import Call, Observation, Principal
 from embedge.core.routing import choose, require_scope
 from embedge.core.vector_codec import StoredVector
 from embedge.errors import BudgetSpent, EmbedgeError, TokenRateLimited
 from embedge.flights import Flights
-from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Rates, Routes, Tokenizers
+from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Purges, Rates, Routes, Tokenizers
 from embedge.upstreams import Counting, Fetched, Order, Upstreams
 
 # As much of `user` as log lines hold.
@@ -35,6 +36,7 @@ class Services:
 
     authenticator: Authenticator
     routes: Routes
+    purges: Purges
     rates: Rates
     cache: Cache
     flights: Flights
@@ -58,7 +60,8 @@ async def embed(call: Call, services: Services) -> Embedded:
     request = call.read()
     call.observation.user = (request.user or "")[:_LONGEST_USER]
     route = choose(await services.routes.current(), principal, request.model)
-    wanted = want(await services.tokenizers.as_text(route, request), route, principal.tenant)
+    purged = await services.purges.current()
+    wanted = want(await services.tokenizers.as_text(route, request), route, principal.tenant, purged)
     call.observation.model, call.observation.provider = route.space.model, route.targets[0].provider
     call.observation.inputs = len(wanted.inputs)
     check_sizes(wanted)
@@ -178,14 +181,26 @@ async def _hold(errand: _Errand, counting: Counting) -> tuple[Plan, Hold]:
 
 async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] | None) -> _Paid:
     """Store what is worth it of what came, also where not all did: it is paid for, and the next try finds it."""
-    services, route, tenant = errand.services, errand.wanted.route, errand.principal.tenant
-    fresh = stored_form(fetched.delivered, counted, route.space.storage)
+    fresh = stored_form(fetched.delivered, counted, errand.wanted.route.space.storage)
     errand.call.observation.tokens_billed += sum(part.billed_tokens for part in fetched.delivered)
     errand.call.observation.miscounted_calls += miscounted_calls(fetched.delivered, counted)
-    await services.cache.put_many(errand.weighing.worth_keeping(fresh), route.ttl_s, tenant)
+    vectors = await _store(errand, fresh, fetched)
     errand.call.observation.cache_spent_nano_usd = errand.weighing.spent_nano_usd()
     targets = tuple(dict.fromkeys(part.target for part in fetched.delivered))
-    return _Paid(fresh, fresh, targets, fetched.error)
+    return _Paid(vectors, fresh, targets, fetched.error)
+
+
+async def _store(
+    errand: _Errand, fresh: Mapping[bytes, StoredVector], fetched: Fetched
+) -> Mapping[bytes, StoredVector]:
+    """Store what is worth it; return what to answer with: where the route says so, what another has kept first."""
+    cache, route, tenant = errand.services.cache, errand.wanted.route, errand.principal.tenant
+    provenance = Provenance(errand.wanted.owner, makers(fetched.delivered))
+    worth = errand.weighing.worth_keeping(fresh)
+    if route.first_writer:
+        return {**fresh, **await cache.keep_first(worth, route.ttl_s, tenant, provenance=provenance)}
+    await cache.put_many(worth, route.ttl_s, tenant, provenance=provenance)
+    return fresh
 
 
 async def _wait(errand: _Errand, plan: Plan, paid: _Paid) -> _Paid:

@@ -8,6 +8,8 @@ from embedge.core.admission import WantedInput
 from embedge.core.balance import Claim, Settled
 from embedge.core.conditional_update import ConditionalUpdate, Outcome
 from embedge.core.gcra import RateState
+from embedge.core.generations import Generations
+from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
 from embedge.core.request import EmbeddingRequest, Observation, Principal
 from embedge.core.route import Route, Target
 from embedge.core.space_check import Verdict, Watched
@@ -57,6 +59,14 @@ class Routes(Protocol):
         ...
 
 
+class Purges(Protocol):
+    """What of the cache has been purged?"""
+
+    async def current(self) -> Generations:
+        """Return how often each part was. Raises: ServiceUnavailable where that is not known."""
+        ...
+
+
 class Rates(Protocol):
     """How often may a tenant ask?"""
 
@@ -75,8 +85,34 @@ class Cache(Protocol):
         """
         ...
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+    async def put_many(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> None:
         """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
+        ...
+
+    async def keep_first(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> Mapping[bytes, StoredVector]:
+        """Keep vectors, each only where none is kept yet; return what stands then, and when each of it expires.
+
+        What is not returned has met a fault, which is nobody's error.
+        """
+        ...
+
+
+class CacheEntries(Protocol):
+    """All entries of the cache, for operators."""
+
+    async def count(self) -> int:
+        """Return how many entries there are, as far as that is known cheaply. Raises: ServiceUnavailable."""
+        ...
+
+    async def sweep(self, doomed: Doomed, after: bytes | None, limit: int) -> Swept:
+        """Look at so many entries at most from there on, in the store's order, and delete those that are doomed.
+
+        Raises: ServiceUnavailable; what was deleted is deleted, and the same piece can be swept again.
+        """
         ...
 
 

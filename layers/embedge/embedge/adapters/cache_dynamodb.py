@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar, cast
@@ -12,7 +12,9 @@ import orjson
 import pybase64
 
 from embedge.adapters.bounded_calls import BoundedCalls
+from embedge.adapters.cache_items import FirstPut, cache_items
 from embedge.adapters.dynamodb_calls import ATTEMPTS, FaultKind, fault_kind, may_pass, pause, send
+from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.vector_codec import StoredVector, decode
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class _LeftOver(Exception):
 
 
 class DynamoDbCache:
-    """The Cache port: attributes `k`, `v`, and `e`, the second from which on an entry is none.
+    """The Cache port: items as `cache_items` has them.
 
     An item without `v` is somebody's lease on the key (`leases_dynamodb`), and a miss.
     """
@@ -79,13 +81,14 @@ class DynamoDbCache:
                 found[key] = vector
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+    async def put_many(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> None:
         """Keep vectors for `ttl_s` seconds; a fault is nobody's error, but what was not written is counted."""
         del tenant
-        expires = {"N": str(int(self._clock.now_s()) + ttl_s)}
+        items = cache_items(entries, int(self._clock.now_s()), ttl_s, provenance)
         left: dict[bytes, WriteRequestUnionTypeDef] = {
-            key: {"PutRequest": {"Item": {"k": {"B": key}, "v": {"B": entry.kept()}, "e": expires}}}
-            for key, entry in entries.items()
+            key: {"PutRequest": {"Item": item}} for key, item in items.items()
         }
         try:
             client = await self._client("write")
@@ -95,6 +98,34 @@ class DynamoDbCache:
         finally:
             for _ in left:
                 self._on_fault("not_written")
+
+    async def keep_first(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> Mapping[bytes, StoredVector]:
+        """Keep vectors, each only where none is kept yet, and return what stands then; what does not is counted."""
+        del tenant
+        now_s, standing = int(self._clock.now_s()), dict[bytes, StoredVector]()
+        puts = [
+            FirstPut(self._table, key, replace(entries[key], expires_s=now_s + ttl_s), item, now_s)
+            for key, item in cache_items(entries, now_s, ttl_s, provenance).items()
+        ]
+        try:
+            client = await self._client("write")
+            if client is not None:
+                await self._writes.make(self._keep_first(standing, put, client) for put in puts)
+        finally:
+            for _ in range(len(entries) - len(standing)):
+                self._on_fault("not_written")
+        return standing
+
+    async def _keep_first(self, standing: dict[bytes, StoredVector], put: FirstPut, client: DynamoDBClient) -> None:
+        async with self._writing:
+            kept = await put.send(client)
+            if isinstance(kept, bytes):
+                self._on_fault("corrupt")
+                kept = await put.overwrite(client, kept)
+        if kept is not None:
+            standing[put.key] = kept
 
     async def _client(self, kind: FaultKind) -> DynamoDBClient | None:
         """Return the client. It is made once in a process's life: the time limits are not for that."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from embedge.core.held_vectors import HeldVectors
+from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.vector_codec import StoredVector, is_of
 from embedge.ports import Cache, Clock
 
@@ -34,10 +35,24 @@ class MemoryCache:
             found.update(read)
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+    async def put_many(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> None:
         """Keep vectors here at once, and behind."""
         expires_s = int(self._clock.now_s()) + ttl_s
         for key, vector in entries.items():
-            if is_of(key, vector):
-                self._held.put(key, vector, expires_s, tenant)
-        await self._behind.put_many(entries, ttl_s, tenant)
+            self._hold(key, vector, expires_s, tenant)
+        await self._behind.put_many(entries, ttl_s, tenant, provenance=provenance)
+
+    async def keep_first(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> Mapping[bytes, StoredVector]:
+        """Keep vectors behind, each only where none is, and here what stands there then: all processes answer alike."""
+        standing = await self._behind.keep_first(entries, ttl_s, tenant, provenance=provenance)
+        for key, vector in standing.items():
+            self._hold(key, vector, vector.expires_s, tenant)
+        return standing
+
+    def _hold(self, key: bytes, vector: StoredVector, expires_s: int, tenant: str) -> None:
+        if is_of(key, vector):
+            self._held.put(key, vector, expires_s, tenant)

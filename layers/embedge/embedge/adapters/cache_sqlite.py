@@ -3,13 +3,21 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from embedge.adapters.sqlite_state import SqliteState
+from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.vector_codec import StoredVector, decode
 from embedge.ports import Clock
 
 _ROWS_AT_ONCE = 32
 _EXPIRED_AT_ONCE = 100
+_REPLACE = "INSERT OR REPLACE INTO cache (k, v, e, g, t, w) VALUES (?, ?, ?, ?, ?, ?)"
+# What has expired by the time of this write is none.
+_KEEP_FIRST = """INSERT INTO cache (k, v, e, g, t, w) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (k) DO UPDATE
+SET v = excluded.v, e = excluded.e, g = excluded.g, t = excluded.t, w = excluded.w WHERE cache.e <= excluded.w"""
+
+_Row: TypeAlias = tuple[bytes, bytes, int, bytes, str, int]
 
 
 class SqliteCache:
@@ -38,14 +46,41 @@ class SqliteCache:
             self._on_fault("read")
         return found
 
-    async def put_many(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "") -> None:
+    async def put_many(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> None:
         """Keep vectors for `ttl_s` seconds; a fault is nobody's error."""
         del tenant
+        await self._write_all(_REPLACE, entries, ttl_s, provenance)
+
+    async def keep_first(
+        self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
+    ) -> Mapping[bytes, StoredVector]:
+        """Keep vectors, each only where none is kept yet, and return what stands then."""
+        await self._write_all(_KEEP_FIRST, entries, ttl_s, provenance)
+        standing = await self._standing(entries, tenant)
+        # Nobody can read what else stands there, and it would be in everybody's way until it expires.
+        unreadable = {key: entry for key, entry in entries.items() if key not in standing}
+        if not unreadable:
+            return standing
+        await self._write_all(_REPLACE, unreadable, ttl_s, provenance)
+        return {**standing, **await self._standing(unreadable, tenant)}
+
+    async def _standing(self, entries: Mapping[bytes, StoredVector], tenant: str) -> dict[bytes, StoredVector]:
+        standing: dict[bytes, StoredVector] = {}
+        for dimensions in {entry.dimensions for entry in entries.values()}:
+            standing.update(await self.get_many(list(entries), dimensions, tenant))
+        return standing
+
+    async def _write_all(
+        self, statement: str, entries: Mapping[bytes, StoredVector], ttl_s: int, provenance: Provenance
+    ) -> None:
         now_s = int(self._clock.now_s())
-        rows = [(key, entry.kept(), now_s + ttl_s) for key, entry in entries.items()]
+        owner, target = provenance.owner, provenance.targets
+        rows = [(k, entry.kept(), now_s + ttl_s, owner, target.get(k, ""), now_s) for k, entry in entries.items()]
         try:
             for start in range(0, len(rows), _ROWS_AT_ONCE):
-                self._write(rows[start : start + _ROWS_AT_ONCE], now_s)
+                self._write(statement, rows[start : start + _ROWS_AT_ONCE], now_s)
                 await asyncio.sleep(0)
         except sqlite3.Error:
             self._on_fault("write")
@@ -57,10 +92,10 @@ class SqliteCache:
             (*keys, self._clock.now_s()),
         )
 
-    def _write(self, rows: Sequence[tuple[bytes, bytes, int]], now_s: int) -> None:
+    def _write(self, statement: str, rows: Sequence[_Row], now_s: int) -> None:
         with self._state.transaction() as connection:
             connection.execute(
                 "DELETE FROM cache WHERE k IN (SELECT k FROM cache WHERE e <= ? LIMIT ?)",
                 (now_s, _EXPIRED_AT_ONCE),
             )
-            connection.executemany("INSERT OR REPLACE INTO cache VALUES (?, ?, ?)", rows)
+            connection.executemany(statement, rows)

@@ -27,6 +27,12 @@ _TABLES = (
     "INDEX IF NOT EXISTS cache_by_expiry ON cache (e)",
     "TABLE IF NOT EXISTS lease (k BLOB PRIMARY KEY, e REAL NOT NULL) WITHOUT ROWID",
 )
+# What entries of the cache did not have at first; a file that was made without is given them.
+_LATER_COLUMNS = (
+    ("g", "BLOB NOT NULL DEFAULT x''"),
+    ("t", "TEXT NOT NULL DEFAULT ''"),
+    ("w", "INTEGER NOT NULL DEFAULT 0"),
+)
 
 
 class SqliteState:
@@ -43,6 +49,10 @@ class SqliteState:
         with self.transaction():
             for table in _TABLES:
                 self.connection.execute(f"CREATE {table}")
+            there = {row[1] for row in self.connection.execute("PRAGMA table_info(cache)")}
+            for name, kind in _LATER_COLUMNS:
+                if name not in there:
+                    self.connection.execute(f"ALTER TABLE cache ADD COLUMN {name} {kind}")
 
     @contextmanager
     def transaction(self) -> Generator[sqlite3.Connection]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from embedge.cli.cache import cache
+from embedge.cli.cache_commands import cache
 from embedge.cli.key_commands import keys
 from embedge.cli.route_commands import routes
 from embedge.cli.token_commands import token

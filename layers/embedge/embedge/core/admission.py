@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedge.core.cache_key import Keyring
+from embedge.core.generations import NOTHING_PURGED, Generations
 from embedge.core.metering import COUNTED_TO_THE_END_BYTES, fewest_tokens, may_exceed, token_bound
 from embedge.core.request import MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Text, Tokens
 from embedge.core.route import Route
@@ -34,12 +35,16 @@ class WantedInput:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request that its route can serve: every input in order, duplicates included."""
+    """A request that its route can serve: every input in order, duplicates included.
+
+    `owner` are the 16 bytes by which a purge knows whose an entry is: half for the tenant, half for the space.
+    """
 
     request: EmbeddingRequest
     route: Route
     dimensions: int
     inputs: tuple[WantedInput, ...]
+    owner: bytes
 
     def keys(self) -> tuple[bytes, ...]:
         """Return each key once, in the order first seen."""
@@ -65,8 +70,8 @@ class Wanted:
         return sum(wanted.token_bound for wanted in self.inputs)
 
 
-def want(request: EmbeddingRequest, route: Route, tenant: str) -> Wanted:
-    """Join a request to its route.
+def want(request: EmbeddingRequest, route: Route, tenant: str, purged: Generations = NOTHING_PURGED) -> Wanted:
+    """Join a request to its route; what was `purged` is not found any more.
 
     Raises: ModelNotEmbedding, UnsupportedParameter, InvalidValue.
     """
@@ -74,9 +79,9 @@ def want(request: EmbeddingRequest, route: Route, tenant: str) -> Wanted:
         raise ModelNotEmbedding(
             f"The model {route.alias} does not make embeddings. GET /v1/models lists those that do.", param="model"
         )
-    keyring = Keyring(None if route.shared else tenant, route.space)
+    keyring = Keyring(None if route.shared else tenant, route.space, purged)
     inputs = tuple(_wanted(index, content, route, keyring) for index, content in enumerate(request.inputs))
-    return Wanted(request, route, _dimensions(request, route), inputs)
+    return Wanted(request, route, _dimensions(request, route), inputs, keyring.owner)
 
 
 def check_sizes(wanted: Wanted) -> None:

@@ -12,9 +12,10 @@ _GB = 1_000_000_000
 _MONTH_S = 30 * 86_400
 _WRITE_UNIT_BYTES = 1024
 _READ_UNIT_BYTES = 4096
-# The attributes of an item: `k` of 32 bytes, `e` of 10 digits (6 bytes), the name of `v`.
+# The attributes of an item: `k` of 32 bytes, `e` and `w` of 10 digits (6 bytes each), `g` of 16 bytes, `t` of about as
+# many, the name of `v`.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html, read 2026-11.
-ITEM_OVERHEAD_BYTES = 41
+ITEM_OVERHEAD_BYTES = 82
 _INDEXED_BYTES = 100  # what DynamoDB adds to each item for storage, same page
 # At most this share of what the model costs is spent on entries that are written only to learn whether they are hit.
 _EXPLORED_SHARE = 0.01

@@ -65,6 +65,11 @@ def stored_form(
     return entries
 
 
+def makers(delivered: Iterable[Delivered]) -> dict[bytes, str]:
+    """Return which target made the vector of each miss, by its key."""
+    return {miss.key: part.target for part in delivered for miss in part.call.misses}
+
+
 def miscounted_calls(delivered: Iterable[Delivered], counted: Mapping[bytes, int] | None) -> int:
     """Return how many calls the provider counted otherwise than we did.
 

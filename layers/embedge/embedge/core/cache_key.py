@@ -1,12 +1,14 @@
 """Which earlier answer may stand for this input? One whose key is the same 32 bytes.
 
-SHA-256 over length-prefixed parts: scope, space, kind of input, the input's exact bytes.
+SHA-256 over length-prefixed parts: scope, space, how often these were purged (where they ever were), kind of input, the
+input's exact bytes.
 """
 
 import hashlib
 from dataclasses import Field, fields, replace
 from typing import Literal
 
+from embedge.core.generations import NOTHING_PURGED, Generations
 from embedge.core.request import EmbeddingRequest, Input, Text
 from embedge.core.route import Space
 
@@ -29,10 +31,14 @@ if undecided := {field.name for field in fields(EmbeddingRequest)} ^ _DECIDED.ke
 class Keyring:
     """Makes the keys of one scope and one space; what they share is hashed once."""
 
-    def __init__(self, tenant: str | None, space: Space) -> None:
-        """Take the tenant whose entries these are, or None where all tenants share them."""
-        scope = b"shared" if tenant is None else b"tenant" + _sized(tenant.encode())
-        self._prefix = hashlib.sha256(_VERSION + _sized(scope) + _sized(space_id(space)))
+    def __init__(self, tenant: str | None, space: Space, purged: Generations = NOTHING_PURGED) -> None:
+        """Take the tenant whose entries these are, or None where all tenants share them, and what was purged."""
+        space_hash = space_id(space)
+        number = purged.of(tenant, space_hash)
+        # Neither kind of input begins as this does, so what was never purged has the keys that it always had.
+        generation = _sized(number.to_bytes(8, "little")) if number else b""
+        self._prefix = hashlib.sha256(_VERSION + _sized(_scope(tenant)) + _sized(space_hash) + generation)
+        self.owner = owner_of_tenant(tenant) + owner_of_space(space_hash)
 
     def key(self, wanted: Input) -> bytes:
         """Return the 32 bytes under which this input's vector is kept."""
@@ -40,6 +46,16 @@ class Keyring:
         digest.update(b"text" if isinstance(wanted, Text) else b"toks")
         digest.update(_sized(wanted.identity()))
         return digest.digest()
+
+
+def owner_of_tenant(tenant: str | None) -> bytes:
+    """Return the 8 bytes that an entry of this tenant, or of all, begins its owner with."""
+    return hashlib.sha256(_scope(tenant)).digest()[:8]
+
+
+def owner_of_space(space: bytes) -> bytes:
+    """Return the 8 bytes that an entry in the space of this id ends its owner with."""
+    return space[:8]
 
 
 def space_id(space: Space) -> bytes:
@@ -53,6 +69,10 @@ def space_id(space: Space) -> bytes:
     first = [repr(getattr(space, name)) for name in _FIRST_FIELDS]
     later = [f"{field.name}={getattr(space, field.name)!r}" for field in fields(space) if _says_something(space, field)]
     return hashlib.sha256(b"".join(_sized(part.encode()) for part in first + later)).digest()
+
+
+def _scope(tenant: str | None) -> bytes:
+    return b"shared" if tenant is None else b"tenant" + _sized(tenant.encode())
 
 
 def _says_something(space: Space, field: Field[object]) -> bool:

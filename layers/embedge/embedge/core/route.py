@@ -100,7 +100,8 @@ class Route:
 
     A model that does not embed (`embeds`) is known, and refused as such. Of a `hedged` route, a call that takes longer
     than most is sent a second time, and the first answer counts. With a `stampede_lease`, processes that miss the same
-    few texts at once let one of them fetch, and wait for it. `admit` says which answers the cache keeps, and
+    few texts at once let one of them fetch, and wait for it. With `first_writer`, all who miss a text at the same time
+    answer with the vector that the cache keeps first, where it keeps one. `admit` says which answers it keeps, and
     `value_nano_usd_per_million_tokens` what a hit is worth, where that is not the first target's price.
     """
 
@@ -120,6 +121,7 @@ class Route:
     hedged: bool = False
     verified: Verified | None = None
     stampede_lease: bool = False
+    first_writer: bool = False
     admit: Admit = "economic"
     value_nano_usd_per_million_tokens: int | None = None
 

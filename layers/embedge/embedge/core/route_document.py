@@ -163,6 +163,7 @@ class _Route(_Document):
     embeds: bool = True
     hedged: bool = False
     stampede_lease: bool = False
+    first_writer: bool = False
     admit: Admit = "economic"
     value_usd_per_million_tokens: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=9)] | None = None
     # Where its dimensions, limits and prices stand, and when they were read; for people.
@@ -215,6 +216,7 @@ class _Route(_Document):
             hedged=self.hedged,
             verified=Verified(**self.verified.model_dump()) if self.verified else None,
             stampede_lease=self.stampede_lease,
+            first_writer=self.first_writer,
             admit=self.admit,
             value_nano_usd_per_million_tokens=_nano_usd(self.value_usd_per_million_tokens),
         )

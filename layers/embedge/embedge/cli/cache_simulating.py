@@ -1,4 +1,4 @@
-"""What does the cache do for an operator's money? The commands of the group `cache`."""
+"""What would each policy of the cache have cost? `cache simulate`."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,18 +41,13 @@ def _seconds(context: click.Context, option: click.Parameter, text: str) -> int:
     return int(number) * _UNITS_S[unit]
 
 
-@click.group()
-def cache() -> None:
-    """Handle the cache."""
-
-
-@cache.command("simulate")
+@click.command("simulate")
 @click.argument("corpus", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--price", type=Decimal, default=Decimal("0.02"), show_default=True, help="Dollars a million tokens.")
 @click.option("--ttl", "ttl_s", callback=_seconds, default="30d", show_default=True, help="How long an entry lives.")
 @click.option("--dimensions", type=click.IntRange(1, MAX_DIMENSIONS), default=1536, show_default=True)
 @click.option("--storage", type=click.Choice(get_args(Storage)), default="f32", show_default=True)
-def simulate(corpus: Path, price: Decimal, ttl_s: int, dimensions: int, storage: Storage) -> None:
+def cache_simulate(corpus: Path, price: Decimal, ttl_s: int, dimensions: int, storage: Storage) -> None:
     """Say what each policy would have cost for CORPUS, at DynamoDB's prices.
 
     CORPUS has a JSON object in each line: a `text`, or a `hash` and the `tokens` behind it; `ts` in seconds and a
