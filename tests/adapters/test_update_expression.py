@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _NAME = r"#[a-z]+"
 _VALUE = r":[a-z]+\d+"
-_OPERAND = rf"(?:{_NAME}|{_VALUE})"
+_OPERAND = rf"(?:{_NAME}|{_VALUE}|if_not_exists\({_NAME}, {_VALUE}\))"
 _ASSIGNMENT = rf"{_NAME} = {_OPERAND}(?: [+-] {_OPERAND})?"
 _COMPARISON = rf"{_NAME} (?:=|<|<=|>|>=) {_VALUE}"
 _ABSENT = rf"attribute_not_exists\({_NAME}\)"

@@ -8,6 +8,7 @@ from embedge.core.conditional_update import (
     AbsentOr,
     Assign,
     Attribute,
+    AttributeOr,
     Compare,
     ConditionalUpdate,
     NewItem,
@@ -19,7 +20,7 @@ _NUMBERS = st.integers(-3, 3) | st.integers(-(10**18), 10**18)
 _OPERATORS = st.sampled_from(["=", "<", "<=", ">", ">="])
 _COMPARISONS = st.builds(Compare, _NAMES, _OPERATORS, _NUMBERS)
 _CONDITIONS = _COMPARISONS | st.builds(AbsentOr, _COMPARISONS) | st.just(NewItem())
-_OPERANDS = st.builds(Attribute, _NAMES) | _NUMBERS
+_OPERANDS = st.builds(Attribute, _NAMES) | st.builds(AttributeOr, _NAMES, _NUMBERS) | _NUMBERS
 _ASSIGNMENTS = st.builds(Assign, _NAMES, _OPERANDS, st.none() | _NUMBERS)
 
 UPDATES = st.builds(

@@ -21,9 +21,10 @@ from tests.core.samples import document, target
 from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeProbing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from embedge.core.route_plan import Plan
+    from embedge.core.usage import UsageRow
     from tests.cli.laptop import Laptop
 
 OTHER_SPACE = {"model": "vendor/large-v1", "revision": "1", "dimensions": 8}
@@ -234,6 +235,14 @@ class LostFrom(FakeControlTable):
         return await super().replace(pk, sk, seen, document)
 
 
+class NoUsage:
+    """The UsageRows port: nobody has used anything."""
+
+    async def read(self, tenant: str | None, since_day: str) -> Sequence[UsageRow]:
+        del tenant, since_day
+        return ()
+
+
 async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation, Plan]:
     """Return a plan for three new routes: a, b and c."""
 
@@ -241,7 +250,7 @@ async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation
         await asyncio.sleep(0)
 
     keys, entries = FileSigningKeys(folder), FakeCache(FakeClock())
-    operation = Operation(control, keys, FakeProbing(), entries, SystemClock(), "i", "a", close)
+    operation = Operation(control, keys, FakeProbing(), entries, NoUsage(), SystemClock(), "i", "a", close)
     routes = {name: document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"}) for name in "abc"}
     files = {name: json.dumps(written).encode() for name, written in routes.items()}
     return operation, await plan_routes(operation, routes_in(files))

@@ -20,6 +20,7 @@ from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
+from embedge.adapters.usage_ledger import LedgerUsage, Pace
 from embedge.core.admission_economics import NO_CHARGE, StorePrices
 from embedge.core.cache_policy import CachePolicy
 from embedge.core.kept_answer import LARGEST_KEPT_BYTES
@@ -213,7 +214,7 @@ class World:
         self.setup = setup or Setup()
         self.clock = FakeClock()
         self.cache = FakeCache(self.clock)
-        self.table = FakeLedgerTable(self.clock)
+        self.table, self.usage_table = FakeLedgerTable(self.clock), FakeLedgerTable(self.clock)
         self.control = FakeControlTable({("ROUTES", MODEL): _route(self.setup)})
         self.server = Server(self.setup.wire)
         self.ledger = PurseLedger(self.table, self.clock)
@@ -230,6 +231,7 @@ class World:
             ledger=self.ledger,
             tokenizers=Counter(able=self.setup.counts),
             upstreams=Upstreams({"https": self.server}, NoSecrets(), lambda: 0.0, self.faults.append),
+            usage=LedgerUsage(self.usage_table, self.clock, Pace(5, 1), self.faults.append),
             largest_answer_bytes=LARGEST_KEPT_BYTES,
         )
         self.observation = Observation()

@@ -34,6 +34,8 @@ from embedge.adapters.tokenizers_local import LocalTokenizers
 from embedge.adapters.transport_bedrock import BedrockTransport
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
+from embedge.adapters.usage_ledger import LedgerUsage, Pace
+from embedge.adapters.usage_rows_sqlite import SqliteUsageRows
 from embedge.api.app import Serving
 from embedge.api.carriage import Carriage
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, NO_CHARGE, StorePrices
@@ -54,6 +56,7 @@ from embedge.ports import (
     Probing,
     SigningKeys,
     Transport,
+    UsageRows,
 )
 from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
 from embedge.upstreams import PROVIDERS, Upstreams
@@ -74,6 +77,7 @@ class Operation:
     signing_keys: SigningKeys
     probing: Probing
     entries: CacheEntries
+    usage: UsageRows
     clock: Clock
     issuer: str
     audience: str
@@ -87,9 +91,11 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
     state = _state(settings.state, aws, clock, telemetry.fault)
     ledger = PurseLedger(state.ledger, clock)
+    usage = LedgerUsage(state.ledger, clock, state.usage_pace, telemetry.fault)
     answers = _answers(settings, aws, clock)
 
     async def close() -> None:
+        await usage.flush()
         await ledger.close()
         await https.close()
         await aws.close()
@@ -114,6 +120,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
             random.random,
             telemetry.fault,
         ),
+        usage=usage,
         largest_answer_bytes=settings.largest_kept_bytes if answers else settings.largest_answer_bytes,
     )
     carriage = Carriage(settings.largest_answer_bytes, answers)
@@ -148,8 +155,9 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
         database.close()
 
     keys = FileSigningKeys(folder / _KEYS_FOLDER)
-    control, entries = SqliteControlTable(database), SqliteCacheEntries(database)
-    return Operation(control, keys, probing, entries, SystemClock(), settings.issuer, settings.audience, close)
+    control, entries, usage = SqliteControlTable(database), SqliteCacheEntries(database), SqliteUsageRows(database)
+    clock, issuer, audience = SystemClock(), settings.issuer, settings.audience
+    return Operation(control, keys, probing, entries, usage, clock, issuer, audience, close)
 
 
 async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
@@ -157,17 +165,19 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
     from embedge.adapters.cache_entries_dynamodb import DynamoDbCacheEntries  # noqa: PLC0415
     from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
+    from embedge.adapters.usage_rows_dynamodb import DynamoDbUsageRows  # noqa: PLC0415
 
     outputs = await stack_outputs(stack)
     aws = AwsClients()
     try:
         control = DynamoDbControlTable(aws, outputs["ControlTable"])
         entries = DynamoDbCacheEntries(aws, outputs["CacheTable"])
+        usage = DynamoDbUsageRows(aws, outputs["LedgerTable"])
         issuer, audience = outputs["Issuer"], outputs["Audience"]
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
     probing, close = _probing(Settings(state=Path(), secrets=secrets), aws)
-    return Operation(control, SsmSigningKeys(stack), probing, entries, SystemClock(), issuer, audience, close)
+    return Operation(control, SsmSigningKeys(stack), probing, entries, usage, SystemClock(), issuer, audience, close)
 
 
 def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:
@@ -207,6 +217,7 @@ class _State:
     cache: Cache
     leases: Leases
     cache_prices: StorePrices
+    usage_pace: Pace
     close: Callable[[], None]
 
 
@@ -218,6 +229,7 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
             DynamoDbCache(aws, where.cache, clock, _CACHE_LIMITS, on_fault),
             DynamoDbLeases(aws, where.cache, clock, on_fault),
             DYNAMODB_ON_DEMAND,
+            Pace(every_s=5, longest_s=0.25),
             lambda: None,
         )
     database = SqliteState(where / _STATE_FILE)
@@ -227,5 +239,6 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
         SqliteCache(database, clock, on_fault),
         SqliteLeases(database, clock, on_fault),
         NO_CHARGE,
+        Pace(every_s=0, longest_s=0.25),  # a row is written in less time than a thread takes to wake
         database.close,
     )

@@ -23,7 +23,7 @@ from embedge.core.routing import choose, require_scope
 from embedge.core.vector_codec import StoredVector
 from embedge.errors import BudgetSpent, EmbedgeError, TokenRateLimited
 from embedge.flights import Flights
-from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Purges, Rates, Routes, Tokenizers
+from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Purges, Rates, Routes, Tokenizers, Usage
 from embedge.upstreams import Counting, Fetched, Order, Upstreams
 
 # As much of `user` as log lines hold.
@@ -45,6 +45,7 @@ class Services:
     ledger: Ledger
     tokenizers: Tokenizers
     upstreams: Upstreams
+    usage: Usage
     largest_answer_bytes: int
 
 

@@ -13,6 +13,7 @@ from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
 from embedge.core.request import EmbeddingRequest, Observation, Principal
 from embedge.core.route import Route, Target
 from embedge.core.space_check import Verdict, Watched
+from embedge.core.usage import UsageRow
 from embedge.core.vector_codec import StoredVector
 
 
@@ -264,6 +265,26 @@ class AnswerStore(Protocol):
 
     async def keep(self, tenant: str, body: bytes) -> str:
         """Keep JSON and return a URL at which whoever has it can GET it for two minutes. Raises: NotKept."""
+        ...
+
+
+class Usage(Protocol):
+    """What each tenant has used, added up by day, model, bot and project."""
+
+    async def add(self, observation: Observation) -> None:
+        """Count a request; what is due is written within a bound, and a fault is nobody's error."""
+        ...
+
+    async def flush(self) -> None:
+        """Write what has not been written, within a bound; a fault is nobody's error."""
+        ...
+
+
+class UsageRows(Protocol):
+    """What each tenant has used, for operators."""
+
+    async def read(self, tenant: str | None, since_day: str) -> Sequence[UsageRow]:
+        """Return the rows of a tenant, or of all, from that day on. Raises: ServiceUnavailable."""
         ...
 
 

@@ -13,6 +13,7 @@ from embedge.core.conditional_update import (
     AbsentOr,
     Assign,
     Attribute,
+    AttributeOr,
     Compare,
     Condition,
     ConditionalUpdate,
@@ -63,6 +64,8 @@ class _Words:
     def operand(self, operand: Operand) -> str:
         if isinstance(operand, Attribute):
             return self.attribute(operand.name)
+        if isinstance(operand, AttributeOr):
+            return f"if_not_exists({self.attribute(operand.name)}, {self.operand(operand.absent)})"
         placeholder = f":minus{-operand}" if operand < 0 else f":n{operand}"
         self.values[placeholder] = operand
         return placeholder

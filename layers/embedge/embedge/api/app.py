@@ -79,7 +79,10 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
             deadline_s=asyncio.get_running_loop().time() + left_s,
             observation=_observation(request),
         )
-        embedded = await embed(call, services)
+        try:
+            embedded = await embed(call, services)
+        finally:
+            await services.usage.add(call.observation)
         return await carry(embedded, serving.carriage, call, request.scope[REQUEST_ID])
 
     @app.api_route("/v1/models", methods=_READ)

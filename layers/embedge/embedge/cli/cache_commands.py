@@ -1,8 +1,9 @@
-"""What can an operator do with the cache? `cache simulate, purge`."""
+"""What can an operator do with the cache? `cache simulate, purge, report`."""
 
 import click
 
 from embedge.cli.cache_purging import cache_purge
+from embedge.cli.cache_reporting import cache_report
 from embedge.cli.cache_simulating import cache_simulate
 
 
@@ -13,3 +14,4 @@ def cache() -> None:
 
 cache.add_command(cache_simulate)
 cache.add_command(cache_purge)
+cache.add_command(cache_report)

@@ -18,7 +18,15 @@ class Attribute:
     name: str
 
 
-Operand: TypeAlias = Attribute | int
+@dataclass(frozen=True, slots=True)
+class AttributeOr:
+    """The value that an attribute has before the update, or `absent` where there is none."""
+
+    name: str
+    absent: int
+
+
+Operand: TypeAlias = Attribute | AttributeOr | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,13 @@ def evaluate(update: ConditionalUpdate, item: Item | None) -> Item | None:
 
 
 def _value(step: Assign, before: Item) -> int:
-    left = before[step.left.name] if isinstance(step.left, Attribute) else step.left
+    match step.left:
+        case Attribute(name):
+            left = before[name]
+        case AttributeOr(name, absent):
+            left = before.get(name, absent)
+        case left:
+            pass
     return left + (step.change or 0)
 
 

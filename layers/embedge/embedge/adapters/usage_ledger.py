@@ -1,0 +1,138 @@
+"""How is usage written down without a write for each request? It is added up here, and written every few seconds.
+
+The law: what is written is never counted twice. A write of unknown outcome counts as done, and what has waited longer
+than `_OLDEST_S` is dropped, since others may have made up for it from the log by then. Both are counted: each request's
+log line is the record, these rows are its summary.
+
+On Lambda nothing runs after an answer. So what is due is written before it, within a bound, by the request that finds
+it so: the first of a process that was quiet, and then one every few seconds.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from embedge.core.conditional_update import AbsentOr, Applied, Assign, AttributeOr, Compare, ConditionalUpdate
+from embedge.core.request import Observation
+from embedge.core.usage import Counts, RowName, counts_of, row_of
+from embedge.errors import ServiceUnavailable
+from embedge.ports import Clock, LedgerTable
+
+MOST_ROWS = 200  # of a tenant and a day
+_OLDEST_S = 600
+_MOST_WAITING = 1_000
+_KEPT_S = 400 * 86_400
+_MOST_REMEMBERED = 10_000
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a process writes, and how long a request waits for that at most."""
+
+    every_s: float
+    longest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What has been added up for a row, and since when."""
+
+    counts: Counts
+    since_s: float
+
+
+class LedgerUsage:
+    """The Usage port over the ledger's table."""
+
+    def __init__(self, table: LedgerTable, clock: Clock, pace: Pace, on_fault: Callable[[str], None]) -> None:
+        """Take where rows are, the time, how often to write, and whom to tell of usage that is lost."""
+        self._table = table
+        self._clock = clock
+        self._pace = pace
+        self._on_fault = on_fault
+        self._waiting: dict[RowName, _Waiting] = {}
+        self._written_s = float("-inf")
+        self._rows: OrderedDict[RowName, RowName] = OrderedDict()  # those known to exist, and where each is written
+
+    async def add(self, observation: Observation) -> None:
+        """Count a request, and write what is due; a fault is nobody's error."""
+        if not observation.tenant:
+            return
+        now_s = self._clock.now_s()
+        self._wait(row_of(observation, _day(now_s)), _Waiting(counts_of(observation), now_s))
+        if now_s - self._written_s >= self._pace.every_s:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what waits, as far as that is done in time."""
+        now_s = self._written_s = self._clock.now_s()
+        waiting, self._waiting = self._waiting, {}
+        due = {row: one for row, one in waiting.items() if now_s - one.since_s <= _OLDEST_S}
+        for _ in range(len(waiting) - len(due)):
+            self._on_fault("usage_dropped")
+        left = iter(tuple(due.items()))
+        try:
+            async with asyncio.timeout(self._pace.longest_s), asyncio.TaskGroup() as writers:
+                for _ in range(min(_AT_ONCE, len(due))):
+                    writers.create_task(self._write_from(left))
+        except TimeoutError:
+            pass  # each writer has told of what it could not finish
+        finally:
+            for row, one in left:  # nobody has begun with these
+                self._wait(row, one)
+
+    def _wait(self, row: RowName, more: _Waiting) -> None:
+        if row not in self._waiting and len(self._waiting) >= _MOST_WAITING:
+            row = row.other()
+        one = self._waiting.get(row)
+        self._waiting[row] = more if one is None else _Waiting(one.counts.plus(more.counts), one.since_s)
+
+    async def _write_from(self, left: Iterator[tuple[RowName, _Waiting]]) -> None:
+        for row, one in left:
+            try:
+                await self._write(row, one.counts)
+            except (ServiceUnavailable, asyncio.CancelledError) as error:
+                self._on_fault("usage_unknown")
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+
+    async def _write(self, row: RowName, counts: Counts) -> None:
+        """Add to a row, or where the tenant has too many today, to that of all others.
+
+        Whoever makes a row counts it first: two at once count it twice, so there may be fewer than allowed, never more.
+        """
+        there = self._rows.get(row)
+        if there is None:
+            if await self._add(row, counts, Compare("ttl", ">", 0)):
+                self._remember(row, row)
+                return
+            there = row if await self._is_room(row) else row.other()
+            self._remember(row, there)
+        await self._add(there, counts)
+
+    async def _is_room(self, row: RowName) -> bool:
+        one_more = Assign("rows", AttributeOr("rows", 0), 1)
+        room = AbsentOr(Compare("rows", "<", MOST_ROWS))
+        update = ConditionalUpdate((one_more, Assign("ttl", _expires_s(row))), (room,))
+        return isinstance(await self._table.apply(row.partition(), row.day, update), Applied)
+
+    async def _add(self, row: RowName, counts: Counts, *conditions: Compare) -> bool:
+        steps = (*counts.added(), Assign("ttl", _expires_s(row)))
+        outcome = await self._table.apply(row.partition(), row.sort_key(), ConditionalUpdate(steps, conditions))
+        return isinstance(outcome, Applied)
+
+    def _remember(self, row: RowName, there: RowName) -> None:
+        self._rows[row] = there
+        if len(self._rows) > _MOST_REMEMBERED:
+            self._rows.popitem(last=False)
+
+
+def _day(now_s: float) -> str:
+    return datetime.fromtimestamp(now_s, UTC).date().isoformat()
+
+
+def _expires_s(row: RowName) -> int:
+    return int(datetime.combine(date.fromisoformat(row.day), datetime.min.time(), UTC).timestamp()) + _KEPT_S

@@ -1,0 +1,101 @@
+"""What did whom cost, and what did the cache save? One row for each day, model, bot and project of a tenant."""
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from urllib.parse import quote, unquote
+
+from embedge.core.conditional_update import Assign, AttributeOr
+from embedge.core.request import Observation
+
+PARTITION = "USAGE#"
+# In the place of a bot and a project: all those that have no row of their own. No name is written like this.
+_OTHER = "*"
+_PARTS = 4
+# DynamoDB's limit on a sort key.
+_LONGEST_SORT_KEY_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RowName:
+    """Whose a row is. `day` is UTC's, as ISO 8601 has it; `bot` and `project` are encoded."""
+
+    tenant: str
+    day: str
+    model: str
+    bot: str
+    project: str
+
+    def partition(self) -> str:
+        """Return the item's partition."""
+        return f"{PARTITION}{self.tenant}"
+
+    def sort_key(self) -> str:
+        """Return the item's sort key; what a caller may choose cannot forge another one's."""
+        return "#".join((self.day, quote(self.model, safe=""), self.bot, self.project))
+
+    def other(self) -> "RowName":
+        """Return the row of all that have none of their own."""
+        return RowName(self.tenant, self.day, self.model, _OTHER, _OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What is added up; each is an attribute of the item, under its name."""
+
+    requests: int = 0
+    inputs: int = 0
+    hits: int = 0
+    misses: int = 0
+    served: int = 0  # tokens
+    billed: int = 0  # tokens
+    cost: int = 0  # nano-dollars, as all that follow
+    saved: int = 0
+    spent: int = 0  # on the cache itself
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return both together."""
+        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def added(self) -> tuple[Assign, ...]:
+        """Return what adds them to an item, which may lack any of them."""
+        steps = (Assign(field.name, AttributeOr(field.name, 0), getattr(self, field.name)) for field in fields(self))
+        return tuple(step for step in steps if step.change)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """One row as it is kept."""
+
+    name: RowName
+    counts: Counts
+
+
+def row_of(seen: Observation, day: str) -> RowName:
+    """Return which row a request of that day belongs to."""
+    name = RowName(seen.tenant, day, seen.model, quote(seen.bot, safe=""), quote(seen.project, safe=""))
+    return name if len(name.sort_key()) <= _LONGEST_SORT_KEY_BYTES else name.other()
+
+
+def counts_of(seen: Observation) -> Counts:
+    """Return what a request adds."""
+    return Counts(
+        requests=1,
+        inputs=seen.inputs,
+        hits=seen.hits,
+        misses=seen.misses,
+        served=seen.tokens_served,
+        billed=seen.tokens_billed,
+        cost=seen.cost_nano_usd,
+        saved=seen.saved_nano_usd,
+        spent=seen.cache_spent_nano_usd,
+    )
+
+
+def read_row(partition: str, sort_key: str, item: Mapping[str, int]) -> UsageRow | None:
+    """Read an item; None where it is not a row but says how many there are."""
+    parts = sort_key.split("#")
+    if len(parts) != _PARTS or not partition.startswith(PARTITION):
+        return None
+    day, model, bot, project = parts
+    counts = Counts(*(item.get(field.name, 0) for field in fields(Counts)))
+    return UsageRow(RowName(partition.removeprefix(PARTITION), day, unquote(model), bot, project), counts)
