@@ -1,4 +1,4 @@
-"""Does everything hold? `python -m tests.run check` in under a minute, `python -m tests.run test` all of it.
+"""Does everything hold? `python -m tests.run check` in about two minutes, `python -m tests.run test` all of it.
 
 A suite whose tool is not on this machine is skipped, and says so in the last lines; with EMBEDGE_REQUIRE_ALL=1 that
 is a failure.
