@@ -39,7 +39,7 @@ def _denied(denied: Denied, moment: Moment) -> BudgetSpent:
     name = {"day": "daily", "month": "monthly", "total": "total"}[denied.period]
     return BudgetSpent(
         f"You exceeded your current quota: what is left of the {name} budget does not cover this request. {resets} "
-        "Texts that were embedded before are still served."
+        "Texts that are in the cache are still served."
     )
 
 

@@ -46,7 +46,7 @@ async def _kept(store: AnswerStore, call: Call, body: bytes) -> str:
     except (NotKept, TimeoutError) as fault:
         raise ServiceUnavailable(
             "The answer is too large to be sent here, and it could not be kept for you to fetch. Please try again: "
-            "its vectors are in the cache by now, and what is there is not paid for twice.",
+            "what the cache holds of it by now is not paid for twice.",
             retry_after_s=1,
         ) from fault
 

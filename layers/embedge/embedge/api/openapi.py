@@ -31,7 +31,7 @@ _ON_EMBEDDINGS = tuple(kind for kind in TABLE if kind not in {errors.UnknownUrl,
 
 _DESCRIPTION = """\
 OpenAI's embeddings API, in front of every model that this deployment serves: a client that works with OpenAI works here
-by changing `base_url` and `api_key`. A text that was embedded before comes from the cache and costs nothing.
+by changing `base_url` and `api_key`. What the cache holds comes from there and costs nothing.
 
 Every error has one shape, `{"error": {"message", "type", "param", "code"}}`, and its message says what to change. Any
 other path is a 404 with the code `unknown_url`, any other method a 405 with `method_not_allowed` and `Allow`. What
