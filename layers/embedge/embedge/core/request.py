@@ -56,14 +56,30 @@ class EmbeddingRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRate:
+    """What a tenant may ask of the models that a shell pattern names, beside its own rates; None adds no bound."""
+
+    pattern: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
-    """What a tenant may use. Money in nano-dollars; `NO_LIMIT` where a period does not bind."""
+    """What a tenant may use. Money in nano-dollars; `NO_LIMIT` where a period does not bind.
+
+    `version` is that of the tenant's own document, and rises with each change; 0 are the deployment's defaults. The
+    rates a minute are guaranteed; `over_limit_percent` of them more may be served as `over-limit`.
+    """
 
     requests_per_minute: int
     tokens_per_minute: int
     day_nano_usd: int
     month_nano_usd: int
     total_nano_usd: int
+    version: int = 0
+    models: tuple[ModelRate, ...] = ()
+    over_limit_percent: int = 0
 
 
 NO_LIMIT = 10**18
@@ -71,12 +87,16 @@ NO_LIMIT = 10**18
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, as a verified token says: a tenant, what it may do, and which models (shell patterns) it may name."""
+    """Who asks, as a verified token says: a tenant, what it may do, and which models (shell patterns) it may name.
+
+    Who is `exempt` is bound by no rate, and by every budget.
+    """
 
     tenant: str
     scopes: frozenset[Scope]
     models: tuple[str, ...]
     limits: Limits
+    exempt: bool = False
 
 
 @dataclass(slots=True)
