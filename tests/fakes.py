@@ -165,6 +165,17 @@ class FakeCache:
         return Swept(len(keys), len(gone), keys[-1] if len(keys) == limit else None)
 
 
+class NoMemory:
+    """The Memory port of a process that has no room."""
+
+    def held(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+        del keys, dimensions
+        return {}
+
+    def hold(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str) -> None:
+        pass
+
+
 class FakeLeases:
     """The Leases port beside a cache: the second until which each key is `taken`."""
 

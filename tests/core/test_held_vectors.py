@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.core.held_vectors import OVERHEAD_BYTES, HeldVectors
-from embedge.core.vector_codec import StoredVector, encode
+from embedge.core.vector_codec import StoredVector, encode, packed
 
 _SIZES = (1, 2, 3)
 _STEP = st.tuples(
@@ -88,3 +88,12 @@ def test_what_is_counted_is_at_least_what_is_taken(dimensions: int) -> None:
         tracemalloc.stop()
     taken = after - before
     assert taken <= held.total_bytes < 1.2 * taken
+
+
+def test_what_only_a_store_needs_takes_no_room() -> None:
+    held, stored = HeldVectors(10**6), packed(vector(1, 1536))
+    assert stored.packed is not None
+    held.put(key(1), stored, 10, "a")
+    found = held.get(key(1), 0)
+    assert found is not None
+    assert (found, found.packed) == (stored, None)

@@ -168,11 +168,13 @@ class World:
         self.cache: FakeCache = self.base.cache
         route = document(shared=setup.shared, stampede_lease=setup.lease, admit="always", ttl_s=60)
         control = FakeControlTable({("ROUTES", "small"): json.dumps(route)})
+        cache = self.slow(self.cache)
         self.services = replace(
             self.base.services,
             authenticator=Authenticator(self.limits),
             routes=ControlRoutes(control, self.base.clock, self.base.faults.append),
-            cache=self.slow(self.cache),
+            memory=cache,
+            cache=cache,
             upstreams=Upstreams({"https": self.server}, NoSecrets(), random.random, self.base.faults.append),
         )
         self.observations: list[Observation] = []
@@ -188,13 +190,14 @@ class World:
         deadline_s = asyncio.get_running_loop().time() + seconds
         return await embed(Call(tenant, lambda: request, deadline_s, observation), self.services)
 
-    def slow(self, cache: FakeCache) -> Cache:
+    def slow(self, cache: FakeCache) -> MemoryCache:
         """Return a memory of one's own in front of a cache that takes a moment."""
         return MemoryCache(Slow(cache, self._random), self.base.clock, self.setup.memory_bytes)
 
     def restart(self) -> None:
         """Forget what is in memory, as a new process has."""
-        self.services = replace(self.services, cache=self.slow(self.cache))
+        cache = self.slow(self.cache)
+        self.services = replace(self.services, memory=cache, cache=cache)
 
     def given(self, tenant: str, one: Input) -> set[bytes]:
         """Return the vectors that the model has given a tenant for an input."""

@@ -24,8 +24,9 @@ TEXT = [Text("the same for everybody")]
 def process_beside(world: World, leases: FakeLeases | None = None) -> World:
     """Another process on the same tables: it has a memory, flights and all else of its own."""
     other = World(world.setup)
+    cache = other.slow(world.cache)
     other.services = replace(
-        world.services, flights=Flights(), cache=other.slow(world.cache), leases=leases or world.services.leases
+        world.services, flights=Flights(), memory=cache, cache=cache, leases=leases or world.services.leases
     )
     other.server, other.base = world.server, world.base
     world.server.one_process = False

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pybase64
 
+from embedge.adapters.cache_memory import MemoryCache
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
@@ -30,7 +31,7 @@ from embedge.embed import Services, embed
 from embedge.flights import Flights
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
 from embedge.upstreams import Upstreams
-from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLeases, FakeLedgerTable
+from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLeases, FakeLedgerTable, NoMemory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -205,6 +206,8 @@ class Setup:
     admit: Admit = "economic"
     storage: Storage = "f32"
     store_prices: StorePrices = NO_CHARGE
+    memory_bytes: int | None = None
+    ttl_s: int = 30 * 86_400
 
 
 class World:
@@ -219,12 +222,14 @@ class World:
         self.server = Server(self.setup.wire)
         self.ledger = PurseLedger(self.table, self.clock)
         self.faults: list[str] = []
+        memory = None if self.setup.memory_bytes is None else self.remembering(self.setup.memory_bytes)
         self.services = Services(
             authenticator=Authenticator(self.setup.limits),
             routes=ControlRoutes(self.control, self.clock, self.faults.append),
             purges=ControlPurges(self.control, self.clock, self.faults.append),
             rates=GcraRates(self.table, self.clock),
-            cache=self.cache,
+            memory=memory or NoMemory(),
+            cache=memory or self.cache,
             cache_policy=CachePolicy(self.setup.store_prices, self.clock.now_s, self.faults.append),
             flights=Flights(),
             leases=FakeLeases(self.cache, self.clock),
@@ -235,6 +240,10 @@ class World:
             largest_answer_bytes=LARGEST_KEPT_BYTES,
         )
         self.observation = Observation()
+
+    def remembering(self, most_bytes: int) -> MemoryCache:
+        """Return a memory in front of the cache, with nothing in it."""
+        return MemoryCache(self.cache, self.clock, most_bytes)
 
     async def ask(self, texts: Sequence[str], seconds: float = 30.0) -> Embedded:
         """Embed texts as a caller would."""
@@ -271,6 +280,7 @@ def _route(setup: Setup) -> str:
             "reducible": True,
             "shared": setup.shared,
             "admit": setup.admit,
+            "ttl_s": setup.ttl_s,
             "first_writer": setup.first_writer,
             "targets": [
                 {

@@ -101,6 +101,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         await aws.close()
         state.close()
 
+    cache = MemoryCache(state.cache, clock, settings.memory_cache_bytes)
     services = Services(
         authenticator=JwtAuthenticator(
             KeySet(state.control, clock, telemetry.fault), clock, settings.issuer, settings.audience, settings.limits
@@ -108,7 +109,8 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         routes=ControlRoutes(state.control, clock, telemetry.fault),
         purges=ControlPurges(state.control, clock, telemetry.fault),
         rates=GcraRates(state.ledger, clock),
-        cache=MemoryCache(state.cache, clock, settings.memory_cache_bytes),
+        memory=cache,
+        cache=cache,
         cache_policy=CachePolicy(state.cache_prices, clock.now_s, telemetry.fault),
         flights=Flights(),
         leases=state.leases,

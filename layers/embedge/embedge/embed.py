@@ -1,6 +1,7 @@
 """What happens to a request, in order? This function, and nothing else, knows.
 
-verify the token → read the body → resolve the route → admit the request and, at the same time, look up every input →
+verify the token → read the body → resolve the route → look into memory, then admit the request and, at the same time,
+look up the other inputs →
 hold tokens and money for those misses that nobody else is fetching → call the upstream → settle → store → wait for what
 others fetch → answer. A hit costs nothing and writes nothing to the ledger; a later refusal gives back what an earlier
 step took.
@@ -23,7 +24,7 @@ from embedge.core.routing import choose, require_scope
 from embedge.core.vector_codec import StoredVector
 from embedge.errors import BudgetSpent, EmbedgeError, TokenRateLimited
 from embedge.flights import Flights
-from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Purges, Rates, Routes, Tokenizers, Usage
+from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Memory, Purges, Rates, Routes, Tokenizers, Usage
 from embedge.upstreams import Counting, Fetched, Order, Upstreams
 
 # As much of `user` as log lines hold.
@@ -38,6 +39,7 @@ class Services:
     routes: Routes
     purges: Purges
     rates: Rates
+    memory: Memory
     cache: Cache
     flights: Flights
     leases: Leases
@@ -69,11 +71,13 @@ async def embed(call: Call, services: Services) -> Embedded:
     check_answer_size(wanted, services.largest_answer_bytes)
     check_lengths(wanted, await services.tokenizers.count(route, wanted.worth_counting()) or {})
 
-    weighing = services.cache_policy.weigh(wanted, principal.tenant)
+    held = _held(services.memory, wanted)
+    weighing = services.cache_policy.weigh(wanted, principal.tenant, held)
     with services.flights.looking() as landed:
         looking = services.cache.get_many(weighing.keys, route.space.dimensions, principal.tenant)
-        rate, cached = await _together(services.rates.admit(principal), looking)
-    weighing.found(cached)
+        rate, read = await _together(services.rates.admit(principal), looking)
+    weighing.found(read)
+    cached = {**held, **read}
     call.observation.rates = (rate,)
     call.observation.cache_spent_nano_usd = weighing.spent_nano_usd()
     misses = wanted.without(cached)
@@ -93,6 +97,13 @@ async def embed(call: Call, services: Services) -> Embedded:
         cost_nano_usd=call.observation.cost_nano_usd,
         rates=call.observation.rates,
     )
+
+
+def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
+    """Return what is at hand. A route that keeps nothing takes nothing that another has kept either."""
+    if wanted.route.admit == "never":
+        return {}
+    return memory.held(wanted.keys(), wanted.route.space.dimensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +209,10 @@ async def _store(
     cache, route, tenant = errand.services.cache, errand.wanted.route, errand.principal.tenant
     provenance = Provenance(errand.wanted.owner, makers(fetched.delivered))
     worth = errand.weighing.worth_keeping(fresh)
-    if route.first_writer:
+    if route.first_writer:  # and nothing else is held in memory, or processes would differ for as long as it is
         return {**fresh, **await cache.keep_first(worth, route.ttl_s, tenant, provenance=provenance)}
+    if route.admit != "never":
+        errand.services.memory.hold(fresh, route.ttl_s, tenant)
     await cache.put_many(worth, route.ttl_s, tenant, provenance=provenance)
     return fresh
 

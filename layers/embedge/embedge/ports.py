@@ -102,6 +102,18 @@ class Cache(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """Vectors that this process has at hand: asking for them costs nothing, so they are always asked for first."""
+
+    def held(self, keys: Sequence[bytes], dimensions: int) -> Mapping[bytes, StoredVector]:
+        """Return what is held under those of the keys that are, and has not expired."""
+        ...
+
+    def hold(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str) -> None:
+        """Hold vectors for `ttl_s` seconds at most, as long as there is room."""
+        ...
+
+
 class CacheEntries(Protocol):
     """All entries of the cache, for operators."""
 

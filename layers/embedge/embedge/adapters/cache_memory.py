@@ -9,7 +9,7 @@ from embedge.ports import Cache, Clock
 
 
 class MemoryCache:
-    """The Cache port: what was read or written here lately is not asked of the cache behind it.
+    """The Memory port, and the Cache port: what was read or written here lately is not asked of the cache behind it.
 
     What is purged elsewhere is asked for under another key from then on, so nothing has to be taken out of memory.
     """
@@ -20,13 +20,24 @@ class MemoryCache:
         self._clock = clock
         self._held = HeldVectors(most_bytes)
 
-    async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
-        """Return what is in memory; only the rest is looked up."""
+    def held(self, keys: Sequence[bytes], dimensions: int) -> dict[bytes, StoredVector]:
+        """Return what is in memory."""
         now_s, found = self._clock.now_s(), dict[bytes, StoredVector]()
         for key in keys:
             vector = self._held.get(key, now_s)
             if vector is not None and vector.dimensions == dimensions:
                 found[key] = vector
+        return found
+
+    def hold(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str) -> None:
+        """Keep vectors here, whether they are kept behind or not."""
+        expires_s = int(self._clock.now_s()) + ttl_s
+        for key, vector in entries.items():
+            self._hold(key, vector, expires_s, tenant)
+
+    async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
+        """Return what is in memory; only the rest is looked up."""
+        found = self.held(keys, dimensions)
         rest = [key for key in keys if key not in found]
         if rest:
             read = await self._behind.get_many(rest, dimensions, tenant)
@@ -39,9 +50,7 @@ class MemoryCache:
         self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
     ) -> None:
         """Keep vectors here at once, and behind."""
-        expires_s = int(self._clock.now_s()) + ttl_s
-        for key, vector in entries.items():
-            self._hold(key, vector, expires_s, tenant)
+        self.hold(entries, ttl_s, tenant)
         await self._behind.put_many(entries, ttl_s, tenant, provenance=provenance)
 
     async def keep_first(

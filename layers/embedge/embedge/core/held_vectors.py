@@ -4,7 +4,7 @@ A process that was frozen wakes with what it had: whether an entry still counts 
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from embedge.core.vector_codec import StoredVector
 
@@ -48,6 +48,8 @@ class HeldVectors:
             self._drop(key)
         if _size_bytes(vector) > self._most_bytes // 2:
             return
+        if vector.packed is not None:
+            vector = replace(vector, packed=None)  # for stores: here it would only take room
         self._held[key] = _Held(vector, expires_s, tenant)
         self._keys_of.setdefault(tenant, OrderedDict())[key] = None
         self._count(tenant, _size_bytes(vector))
