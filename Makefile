@@ -3,7 +3,7 @@
 SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
-.PHONY: run token bench-corpus bench-hits bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
+.PHONY: run token bench-corpus bench-hits bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing bench-cold
 .PHONY: check test lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
@@ -29,6 +29,9 @@ bench-hits: # what 100 and 700 hits take of the processor, beside a naive handle
 
 bench-limits: # the largest requests: memory and time
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.limits
+
+bench-cold: # init, first and warm request under Lambda's runtime emulator, beside a naive function; ARGS="--rounds 9"
+	@$(SETUP) test && sh tests/tools/setup.sh sam ministack runtime && exec $(PYTHON) -m benchmarks.cold $(ARGS)
 
 bench-stampede: # many requests for one new text at once: how often the model is called
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.stampede

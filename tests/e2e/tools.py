@@ -48,7 +48,7 @@ def here(tool: str) -> bool:
             return SAM.exists() and shutil.which("make") is not None
         case "python3.13":
             return python313() is not None
-        case "ministack" | "schemathesis" | "frameworks" | "openai_old" | "node":
+        case "ministack" | "runtime" | "schemathesis" | "frameworks" | "openai_old" | "node":
             return (ROOT / ".tools" / tool / "stamp").exists()
         case "python":  # the one that runs the tests
             return True
