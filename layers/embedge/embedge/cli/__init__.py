@@ -8,6 +8,7 @@ import click
 from embedge.cli.cache_commands import cache
 from embedge.cli.key_commands import keys
 from embedge.cli.route_commands import routes
+from embedge.cli.tenant_commands import tenant
 from embedge.cli.token_commands import token
 
 
@@ -32,3 +33,4 @@ main.add_command(cache)
 main.add_command(keys)
 main.add_command(token)
 main.add_command(routes)
+main.add_command(tenant)

@@ -89,7 +89,9 @@ NO_LIMIT = 10**18
 class Principal:
     """Who asks, as a verified token says: a tenant, what it may do, and which models (shell patterns) it may name.
 
-    Who is `exempt` is bound by no rate, and by every budget.
+    `narrower_models` are further lists: a model must be in each of them too. `tier` is how a request is served that
+    does not say, or says `auto`. Who is `exempt` is bound by
+    no rate, and by every budget. `issuer` and `token_id` are what a revocation names.
     """
 
     tenant: str
@@ -97,6 +99,10 @@ class Principal:
     models: tuple[str, ...]
     limits: Limits
     exempt: bool = False
+    narrower_models: tuple[tuple[str, ...], ...] = ()
+    tier: ServiceTier = "auto"
+    issuer: str = ""
+    token_id: str = ""
 
 
 @dataclass(slots=True)

@@ -38,5 +38,6 @@ def choose(routes: Mapping[str, Route], principal: Principal, model: str) -> Rou
 
 
 def may_use(principal: Principal, route: Route) -> bool:
-    """Tell whether a caller's patterns name this route, by any of its names."""
-    return any(fnmatchcase(name, pattern) for name in route.answers_to() for pattern in principal.models)
+    """Tell whether each list of a caller's patterns names this route, by any of its names."""
+    lists = (principal.models, *principal.narrower_models)
+    return all(any(fnmatchcase(name, pattern) for name in route.answers_to() for pattern in models) for models in lists)
