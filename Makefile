@@ -3,7 +3,7 @@
 SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
-.PHONY: run token bench-corpus bench-hits bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing bench-cold
+.PHONY: run token bench bench-quick bench-cold bench-corpus bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
 .PHONY: check test lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
@@ -11,6 +11,12 @@ run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 
 token: # a bearer token for what `make run` started
 	@$(SETUP) run && .venv/bin/embedge keys init >/dev/null && exec .venv/bin/embedge token mint
+
+bench: # what the function takes under Lambda's runtime client, beside a naive one; ARGS="--only '100 misses'"
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.function.bench $(ARGS)
+
+bench-quick: # the same in under a minute
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.function.bench --quick
 
 bench-corpus: # real passages, twice, through openai-python and what `make run` started; ARGS="--inputs 500"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.corpus $(ARGS)
@@ -23,9 +29,6 @@ bench-hostile: # bodies that are refused: how long each kind takes, and whether 
 
 bench-policies: # what each policy of the cache costs on three real corpora; ARGS="--seed 1 --inputs 20000"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.policies $(ARGS)
-
-bench-hits: # what 100 and 700 hits take of the processor, beside a naive handler, in one run
-	@$(SETUP) test && exec $(PYTHON) -m benchmarks.hits $(ARGS)
 
 bench-limits: # the largest requests: memory and time
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.limits
