@@ -60,6 +60,7 @@ def deploy(built: Path, aws: Ministack, parameters: Mapping[str, str] | None = N
             "--resolve-s3",
             "--capabilities",
             "CAPABILITY_IAM",
+            "CAPABILITY_AUTO_EXPAND",
             "--no-progressbar",
             "--no-fail-on-empty-changeset",
         ),

@@ -29,6 +29,7 @@ WHOLE_STACK = (
     "logs",
     "s3",
     "secretsmanager",
+    "sqs",
     "sts",
 )
 _START_S = 30.0

@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.xdist_grou
 LAYERS = ("DependenciesLayer/python", "EmbedgeLayer/python")
 FOLDERS = ("ApiFunction", *LAYERS)
 FUNCTIONS = ("ApiFunction", "CanaryFunction")
+DEPENDENCIES = ("DependenciesLayer", "DependenciesArm64Layer")
+ELF_MACHINES = (62, 183)  # EM_X86_64, EM_AARCH64
 MOST_BYTES = 130_000_000
 UNCHECKED_HASH = 0b01  # PEP 552: bytecode that is used without looking at its source
 
@@ -101,9 +103,24 @@ def test_tokens_are_counted_exactly_with_what_is_shipped(built: Path) -> None:
     _python(_COUNT, *_paths(built))
 
 
+def test_the_layer_for_arm64_is_the_same_packages_built_for_it(built: Path) -> None:
+    ours, theirs = ({_distribution(one) for one in (built / name).glob("python/*.dist-info")} for name in DEPENDENCIES)
+    assert ours == theirs
+    for layer, machine in zip(DEPENDENCIES, ELF_MACHINES, strict=True):
+        libraries = [one for one in (built / layer).rglob("*.so*") if one.is_file()]
+        assert libraries
+        # https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html: e_machine is two bytes at 18
+        assert {int.from_bytes(one.read_bytes()[18:20], "little") for one in libraries} == {machine}
+
+
 def test_the_layers_leave_room_in_what_lambda_takes(built: Path) -> None:
-    files = [file for folder in FOLDERS for file in (built / folder).rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) < MOST_BYTES
+    for folders in (FOLDERS, ("ApiFunction", "DependenciesArm64Layer", "EmbedgeLayer")):
+        files = [file for folder in folders for file in (built / folder).rglob("*") if file.is_file()]
+        assert sum(file.stat().st_size for file in files) < MOST_BYTES
+
+
+def _distribution(metadata: Path) -> str:
+    return metadata.name.removesuffix(".dist-info")
 
 
 def _paths(built: Path) -> list[str]:

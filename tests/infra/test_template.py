@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 ROOT_TEMPLATE = "template.yaml"
 NESTED_TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "infra").glob("*.yaml"))
+# X-Ray has no ARNs: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+OF_NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
 
 
@@ -45,7 +49,9 @@ def test_no_statement_reaches_every_resource_or_every_action(templates: dict[str
     allowed = [one for one in statements if "Principal" not in one]  # trust policies name no resource
     assert allowed
     for statement in allowed:
-        assert "*" not in _list(statement["Resource"])
+        assert "*" not in _list(statement["Resource"]) or OF_NO_RESOURCE.issuperset(
+            map(str, _list(statement["Action"]))
+        )
         assert not [action for action in _list(statement["Action"]) if "*" in str(action)]
         assert not {"NotAction", "NotResource"} & statement.keys()
 
@@ -101,12 +107,34 @@ def test_every_method_of_every_path_reaches_the_function(templates: dict[str, No
 
 
 def test_what_cannot_be_made_again_is_backed_up_and_outlives_its_stack(templates: dict[str, Node]) -> None:
-    tables = resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")
+    storage = templates["infra/storage.yaml"]
+    assert at(storage, "Parameters", "KeepTables")["Default"] == "true"
+    assert at(templates[ROOT_TEMPLATE], "Parameters", "KeepTables")["Default"] == "true"
     for name in ("Control", "Ledger"):
-        assert tables[name]["DeletionPolicy"] == "RetainExceptOnCreate"
-        assert tables[name]["UpdateReplacePolicy"] == "Retain"
-        recovery = at(tables[name], "Properties", "PointInTimeRecoverySpecification")
-        assert recovery == {"PointInTimeRecoveryEnabled": True}
+        table = at(storage, "Resources", name)
+        assert table["DeletionPolicy"] == {"Fn::If": ["KeepsTables", "RetainExceptOnCreate", "Delete"]}
+        assert table["UpdateReplacePolicy"] == "Retain"
+    backed_up = {"PointInTimeRecoveryEnabled": True}
+    assert at(storage, "Resources", "Ledger", "Properties")["PointInTimeRecoverySpecification"] == backed_up
+    for replica in _replicas(storage):
+        assert replica["PointInTimeRecoverySpecification"] == backed_up
+
+
+def test_with_a_key_of_the_operator_s_everything_that_is_kept_is_encrypted_with_it(templates: dict[str, Node]) -> None:
+    storage, root = templates["infra/storage.yaml"], templates[ROOT_TEMPLATE]
+    kept = (
+        *resources(storage, "AWS::DynamoDB::Table").values(),
+        *_replicas(storage),
+        *resources(storage, "AWS::S3::Bucket").values(),
+        *resources(root, "AWS::Logs::LogGroup").values(),
+        *resources(root, "AWS::Lambda::Function").values(),
+        *resources(root, "AWS::SQS::Queue").values(),
+    )
+    assert len(kept) > 10
+    assert not [one for one in kept if "KmsKeyArn" not in json.dumps(one)]
+    for role in resources(root, "AWS::IAM::Role"):
+        if role != "DeploymentRole":
+            assert "UseTheKey" in [one.get("Sid") for one in _statements(at(root, "Resources", role))], role
 
 
 def test_large_answers_are_private_encrypted_and_gone_in_two_days(templates: dict[str, Node]) -> None:
@@ -127,7 +155,9 @@ def test_large_answers_are_private_encrypted_and_gone_in_two_days(templates: dic
 def test_nobody_at_all_reads_answers_without_tls_or_by_an_old_link(templates: dict[str, Node]) -> None:
     (policy,) = resources(templates["infra/storage.yaml"], "AWS::S3::BucketPolicy").values()
     statements = {str(one["Sid"]): one for one in _statements(policy)}
-    assert {(one["Effect"], one["Principal"], one["Action"]) for one in statements.values()} == {("Deny", "*", "s3:*")}
+    assert {(str(one["Effect"]), str(one["Principal"]), str(one["Action"])) for one in statements.values()} == {
+        ("Deny", "*", "s3:*")
+    }
     assert statements["RefuseWithoutTls"]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     age_ms = {"s3:signatureAge": str(LINK_VALID_S * 1000)}
     assert statements["RefuseOldLinks"]["Condition"] == {"NumericGreaterThan": age_ms}
@@ -142,7 +172,8 @@ def test_the_api_role_puts_and_gets_answers_and_cannot_list_or_delete_them(templ
 
 
 def test_idle_tables_cost_nothing_and_forget_what_has_expired(templates: dict[str, Node]) -> None:
-    tables = resources(templates["infra/storage.yaml"], "AWS::DynamoDB::Table")
+    storage = templates["infra/storage.yaml"]
+    tables = resources(storage, "AWS::DynamoDB::Table") | resources(storage, "AWS::DynamoDB::GlobalTable")
     expiry = {"Control": "ttl", "Ledger": "ttl", "Cache": "e"}
     assert tables.keys() == expiry.keys()
     for name, attribute in expiry.items():
@@ -160,11 +191,87 @@ def test_the_cache_has_a_fuse(templates: dict[str, Node]) -> None:
     }
 
 
+def test_a_new_version_is_published_whatever_changes_for_the_function(templates: dict[str, Node]) -> None:
+    template = templates[ROOT_TEMPLATE]
+    (version,) = resources(template, "AWS::Lambda::Version").values()
+    described = at(version, "Properties")["Description"]
+    function = dict(at(template, "Resources", "ApiFunction", "Properties"))
+    # A name that is the stack's never changes, and what has no part in a version acts at once.
+    for unversioned in ("FunctionName", "ReservedConcurrentExecutions", "LoggingConfig"):
+        del function[unversioned]
+    parameters = at(template, "Parameters").keys()
+    wanted = _referred(function, template) & (parameters | resources(template, "AWS::Lambda::LayerVersion").keys())
+    assert {"MemorySize", "Issuer", "Architecture"} < wanted
+    assert wanted <= _referred(described, template)
+
+
+def test_what_costs_while_idle_is_off_and_says_what_it_costs(templates: dict[str, Node]) -> None:
+    parameters = at(templates[ROOT_TEMPLATE], "Parameters")
+    off = {"SnapStart": "None", "GradualDeployment": "false", "KmsKeyArn": ""}
+    for name, value in off.items():
+        assert at(parameters, name)["Default"] == value
+        assert "$" in str(at(parameters, name)["Description"]), name
+
+
+@pytest.mark.parametrize("environment", ["default", "staging", "prod"])
+def test_samconfig_says_what_the_template_takes(templates: dict[str, Node], environment: str) -> None:
+    configured = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]
+    assert configured["global"]["parameters"]["stack_name"].startswith("embedge")
+    assert "CAPABILITY_AUTO_EXPAND" in configured["deploy"]["parameters"]["capabilities"]
+    parameters = at(templates[ROOT_TEMPLATE], "Parameters")
+    for override in configured["deploy"]["parameters"].get("parameter_overrides", []):
+        name, value = override.split("=")
+        parameter = at(parameters, name)
+        assert value in [str(one) for one in _list(parameter.get("AllowedValues", value))]
+
+
+def test_nothing_of_codedeploy_is_made_unless_deployments_are_to_be_gradual(templates: dict[str, Node]) -> None:
+    template = templates[ROOT_TEMPLATE]
+    assert "AWS::CodeDeploy" not in json.dumps(template)
+    for name in ("FaultsMetric", "FaultsAlarm", "CrashesAlarm", "DeploymentRole"):
+        assert at(template, "Resources", name)["Condition"] == "Gradual"
+
+
 def test_every_parameter_and_output_explains_itself(templates: dict[str, Node]) -> None:
     for template in templates.values():
         for section in ("Parameters", "Outputs"):
             for name in at(template, section):
                 assert at(template, section, name).get("Description"), name
+
+
+def _replicas(storage: Node) -> list[Node]:
+    """Every Region's part of Control, wherever a condition puts it."""
+    (control,) = resources(storage, "AWS::DynamoDB::GlobalTable").values()
+    listed = [one for one in _nodes(at(control, "Properties")["Replicas"]) if "Region" in one]
+    assert len(listed) == 3
+    return listed
+
+
+def _referred(node: Json, template: Node) -> set[str]:
+    """Every name that is referred to below, and what its conditions refer to."""
+    found = set[str]()
+    for one in _nodes(node):
+        for function, argument in one.items():
+            match function, argument:
+                case "Ref", str(name):
+                    found.add(name)
+                case "Fn::Sub", str(text) | [str(text), *_]:
+                    found.update(re.findall(r"\$\{(\w+)\}", text))
+                case "Fn::If", [str(condition), *_]:
+                    found |= _referred(at(template, "Conditions")[condition], template)
+                case _:
+                    pass
+    return found
+
+
+def _nodes(node: Json) -> Iterator[Node]:
+    """Every mapping below."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from _nodes(child)
 
 
 def _of_control(template: Node, role: str) -> list[Node]:
@@ -176,13 +283,7 @@ def _of_control(template: Node, role: str) -> list[Node]:
 
 def _statements(node: Json) -> Iterator[Node]:
     """Every statement of every policy below."""
-    if isinstance(node, dict):
-        if "Effect" in node:
-            yield node
-        node = list(node.values())
-    if isinstance(node, list):
-        for child in node:
-            yield from _statements(child)
+    return (one for one in _nodes(node) if "Effect" in one)
 
 
 def _list(value: Json) -> list[Json]:
