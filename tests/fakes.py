@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from embedge.core.conditional_update import Applied, ConditionalUpdate, Item, Outcome, Refused, evaluate
 from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
 from embedge.core.space_check import Verdict
+from embedge.core.usage import UsageRow, read_row
 from embedge.core.vector_codec import StoredVector, decode
 from embedge.errors import ServiceUnavailable
 from embedge.ports import NotKept
@@ -194,7 +195,7 @@ class FakeLeases:
 
 
 class FakeLedgerTable:
-    """The LedgerTable port: `items` by (pk, sk), and every update that was `sent`.
+    """The LedgerTable port, and LedgerItems and UsageRows: `items` by (pk, sk), and every update that was `sent`.
 
     `lose_next` says how the next calls fail, one word each: with `unapplied` the request was lost, with `applied` the
     reply. Neither can tell which it was.
@@ -219,6 +220,17 @@ class FakeLedgerTable:
         if lost == "applied":
             raise ServiceUnavailable("The call was lost.", retry_after_s=5)
         return Refused(before, self._clock.now_s()) if after is None else Applied(after)
+
+    async def query(self, pk: str) -> Mapping[str, Item]:
+        if self.down:
+            raise ServiceUnavailable("The table embedge-Ledger-1 is down.")
+        return {sk: item for (partition, sk), item in self.items.items() if partition == pk}
+
+    async def read(self, tenant: str | None, since_day: str) -> Sequence[UsageRow]:
+        if self.down:
+            raise ServiceUnavailable("The table embedge-Ledger-1 is down.")
+        rows = (read_row(pk, sk, item) for (pk, sk), item in self.items.items() if sk >= since_day)
+        return [row for row in rows if row is not None and tenant in {None, row.name.tenant}]
 
 
 class FakeProbing:

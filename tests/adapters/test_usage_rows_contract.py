@@ -1,4 +1,4 @@
-"""Does an operator read what processes wrote, from every store?"""
+"""Is what processes wrote read again, from every store?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedge.adapters.ledger_items_dynamodb import DynamoDbLedgerItems
+from embedge.adapters.ledger_items_sqlite import SqliteLedgerItems
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
 from embedge.adapters.rates_gcra import GcraRates
@@ -14,6 +16,7 @@ from embedge.adapters.sqlite_state import SqliteState
 from embedge.adapters.usage_ledger import LedgerUsage, Pace
 from embedge.adapters.usage_rows_dynamodb import DynamoDbUsageRows
 from embedge.adapters.usage_rows_sqlite import SqliteUsageRows
+from embedge.core.conditional_update import Assign, ConditionalUpdate
 from embedge.core.request import Observation
 from tests.adapters.stores import PAIR, STORES, dynamodb_table
 from tests.core.samples import principal
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from embedge.ports import LedgerTable, UsageRows
+    from embedge.ports import LedgerItems, LedgerTable, UsageRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,19 @@ class Tried:
 
     table: LedgerTable
     rows: UsageRows
+    items: LedgerItems
 
 
 @pytest.fixture(params=STORES[1:])
 async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tried]:
     if request.param == "sqlite":
         state = SqliteState(tmp_path / "state.db")
-        yield Tried(SqliteLedgerTable(state, FakeClock()), SqliteUsageRows(state))
+        yield Tried(SqliteLedgerTable(state, FakeClock()), SqliteUsageRows(state), SqliteLedgerItems(state))
         state.close()
     else:
         endpoint: str = request.getfixturevalue("dynamodb_endpoint")
         async with dynamodb_table(endpoint, PAIR) as (aws, table):
-            yield Tried(DynamoDbLedgerTable(aws, table), DynamoDbUsageRows(aws, table))
+            yield Tried(DynamoDbLedgerTable(aws, table), DynamoDbUsageRows(aws, table), DynamoDbLedgerItems(aws, table))
 
 
 async def test_what_was_counted_is_read_by_tenant_and_by_day_and_nothing_else(tried: Tried) -> None:
@@ -70,3 +74,10 @@ async def test_what_was_counted_is_read_by_tenant_and_by_day_and_nothing_else(tr
     assert [row.name.day for row in await tried.rows.read("acme", "2027-01-16")] == ["2027-01-16"]
     assert [row.name.tenant for row in await tried.rows.read("umbrella", "2027-01-15")] == ["umbrella"]
     assert await tried.rows.read("nobody", "2027-01-15") == []
+
+
+async def test_a_partition_is_read_whole_and_alone(tried: Tried) -> None:
+    for pk, sk, number in (("t", "B", 10**17), ("t", "C", -1), ("t2", "B", 3)):
+        await tried.table.apply(pk, sk, ConditionalUpdate((Assign("a", number),), ()))
+    assert await tried.items.query("t") == {"B": {"a": 10**17}, "C": {"a": -1}}
+    assert await tried.items.query("nobody") == {}

@@ -14,6 +14,7 @@ from embedge.api.app import Serving, create_app
 from embedge.api.carriage import Carriage
 from embedge.cli.signing import KeyPair, new_key_pair, sign
 from embedge.core.identity import ISSUED_SCOPES, Grant
+from embedge.usage import Books
 from tests.embed.world import MODEL, Setup, World
 from tests.fakes import FakeAnswers
 
@@ -52,7 +53,10 @@ class Caller:
         services = replace(self.world.services, **{"authenticator": authenticator, **ports})
         self.answers = FakeAnswers()
         carriage = Carriage(self.world.setup.largest_bytes, self.answers)
-        self.serving = Serving(services, self.records, clock, 30.0, carriage, self.world.ledger.close, cors_origins)
+        self.books = Books(self.world.services.usage, self.world.usage_table, self.world.table, clock)
+        self.serving = Serving(
+            services, self.books, self.records, clock, 30.0, carriage, self.world.ledger.close, cors_origins
+        )
         self.app = create_app(self.serving)
 
     def token(self, **changes: Any) -> str:

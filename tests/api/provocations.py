@@ -144,6 +144,12 @@ async def _without_ledger() -> httpx.Response:
     return await caller.embed(ASKED)
 
 
+async def _without_usage() -> httpx.Response:
+    caller = Caller()
+    caller.world.usage_table.down = True
+    return await caller.send("GET", "/v1/usage", headers={"authorization": f"Bearer {caller.token()}"})
+
+
 async def _without_routes() -> httpx.Response:
     caller = Caller()
     caller.world.control.down = True
@@ -214,6 +220,10 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     fields("no inputs", errors.EmptyArray, "input", input=[]),
     fields("too many inputs", errors.ArrayTooLong, "input", input=[SECRET] * 2049),
     fields("unknown field", errors.UnknownParameter, "truncate", truncate=SECRET),
+    request("unknown parameter", errors.UnknownParameter, None, "GET", "/v1/usage", params={"tenant": SECRET}),
+    request("no such days", errors.InvalidValue, "days", "GET", "/v1/usage", params={"days": SECRET}),
+    request("no such day", errors.InvalidValue, "start", "GET", "/v1/usage", params={"start": SECRET}),
+    request("no such group", errors.InvalidValue, "group_by", "GET", "/v1/usage", params={"group_by": SECRET}),
     Provocation("another size", errors.UnsupportedParameter, "dimensions", _of_one_size),
     in_world("too long", errors.ContextLengthExceeded, "input[0]", Setup(counts=True), FAR_TOO_LONG),
     in_world("too many tokens", errors.TooManyTokens, "input", Setup(counts=True), [FAR_TOO_LONG[:20_000]] * 60),
@@ -245,6 +255,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     status(errors.UpstreamCold, 503),
     status(errors.EmbeddingsNotAvailable, 501),
     Provocation("no ledger", errors.ServiceUnavailable, None, _without_ledger),
+    Provocation("no usage", errors.ServiceUnavailable, None, _without_usage),
     Provocation("no routes", errors.ServiceUnavailable, None, _without_routes),
     Provocation("our fault", None, None, _our_fault),
 )

@@ -71,7 +71,7 @@ async def test_the_headers_of_every_good_answer_are_described() -> None:
     caller = Caller()
     document = await described()
     headers = {"authorization": f"Bearer {caller.token()}"}
-    for path in ("/v1/models", f"/v1/models/{MODEL}", "/health", "/openapi.json"):
+    for path in ("/v1/models", f"/v1/models/{MODEL}", "/v1/usage", "/health", "/openapi.json"):
         assert not undescribed(document, await caller.send("GET", path, headers=headers))
     assert not undescribed(document, await caller.ask("a"))
     assert not undescribed(document, await caller.ask("a", encoding_format="base64"))

@@ -28,21 +28,21 @@ def test_days_and_models_come_to_the_same_total(rows: list[UsageRow]) -> None:
     found = report(rows, DAYS[2:6])
     within = [row.counts for row in rows if row.name.day in DAYS[2:6]]
     assert found.total.counts.hits == sum(counts.hits for counts in within)
-    assert found.total.net_nano_usd() == sum(counts.saved - counts.spent for counts in within)
+    assert found.total.counts.net() == sum(counts.saved - counts.spent for counts in within)
     for groups in (found.days, found.models):
         assert sum(one.counts.requests for one in groups) == found.total.counts.requests
-        assert sum(one.net_nano_usd() for one in groups) == found.total.net_nano_usd()
+        assert sum(one.counts.net() for one in groups) == found.total.counts.net()
 
 
 @given(ROWS)
 def test_every_day_is_shown_in_order_and_the_model_that_saves_most_first(rows: list[UsageRow]) -> None:
     found = report(rows, DAYS[2:6])
     assert [day.name for day in found.days] == DAYS[2:6]
-    nets = [one.net_nano_usd() for one in found.models]
+    nets = [one.counts.net() for one in found.models]
     assert nets == sorted(nets, reverse=True)
 
 
 def test_a_hit_rate_is_of_what_was_looked_up() -> None:
     row = UsageRow(RowName("acme", DAYS[2], "small", "default", ""), Counts(1, inputs=10, hits=3, misses=1))
-    assert report([row], DAYS).total.hit_rate() == 0.75
-    assert report([], DAYS).total.hit_rate() == 0
+    assert report([row], DAYS).total.counts.hit_rate() == 0.75
+    assert report([], DAYS).total.counts.hit_rate() == 0

@@ -50,8 +50,9 @@ def test_control_is_queried_and_never_written(probed: Probed) -> None:
     assert probed.try_("scan", TableName=table) == DENIED
 
 
-def test_the_ledger_is_only_updated_item_by_item(probed: Probed) -> None:
+def test_the_ledger_is_only_updated_item_by_item_and_read_by_tenant(probed: Probed) -> None:
     table = probed.deployment.outputs["LedgerTable"]
+    assert probed.try_("query", TableName=table, KeyConditionExpression="pk = :pk", **PARTITION) == "ok"
     assert probed.try_("update_item", TableName=table, Key=KEY) == "ok"
     assert probed.try_("get_item", TableName=table, Key=KEY) == DENIED
     assert probed.try_("put_item", TableName=table, Item=KEY) == DENIED

@@ -20,6 +20,8 @@ from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.keys_control import KeySet
 from embedge.adapters.leases_dynamodb import DynamoDbLeases
 from embedge.adapters.leases_sqlite import SqliteLeases
+from embedge.adapters.ledger_items_dynamodb import DynamoDbLedgerItems
+from embedge.adapters.ledger_items_sqlite import SqliteLedgerItems
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
@@ -35,6 +37,7 @@ from embedge.adapters.transport_bedrock import BedrockTransport
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.adapters.usage_ledger import LedgerUsage, Pace
+from embedge.adapters.usage_rows_dynamodb import DynamoDbUsageRows
 from embedge.adapters.usage_rows_sqlite import SqliteUsageRows
 from embedge.api.app import Serving
 from embedge.api.carriage import Carriage
@@ -52,6 +55,7 @@ from embedge.ports import (
     ControlTable,
     DriftReports,
     Leases,
+    LedgerItems,
     LedgerTable,
     Probing,
     SigningKeys,
@@ -61,6 +65,7 @@ from embedge.ports import (
 from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
 from embedge.upstreams import PROVIDERS, Upstreams
 from embedge.upstreams.probing import Prober
+from embedge.usage import Books
 from embedge.verification import Verification
 
 # A cache that is slower than this is worse than none; what could not be written then is written by the next miss.
@@ -126,7 +131,10 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         largest_answer_bytes=settings.largest_kept_bytes if answers else settings.largest_answer_bytes,
     )
     carriage = Carriage(settings.largest_answer_bytes, answers)
-    return Serving(services, telemetry, clock, settings.longest_request_s, carriage, close, settings.cors_origins)
+    books = Books(usage, state.usage_rows, state.ledger_items, clock)
+    return Serving(
+        services, books, telemetry, clock, settings.longest_request_s, carriage, close, settings.cors_origins
+    )
 
 
 def watch(settings: Settings, stream: TextIO) -> Callable[[], Awaitable[None]]:
@@ -167,7 +175,6 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
     from embedge.adapters.cache_entries_dynamodb import DynamoDbCacheEntries  # noqa: PLC0415
     from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
-    from embedge.adapters.usage_rows_dynamodb import DynamoDbUsageRows  # noqa: PLC0415
 
     outputs = await stack_outputs(stack)
     aws = AwsClients()
@@ -216,6 +223,8 @@ def _answers(settings: Settings, aws: AwsClients, clock: Clock) -> AnswerStore |
 class _State:
     control: ControlTable
     ledger: LedgerTable
+    ledger_items: LedgerItems
+    usage_rows: UsageRows
     cache: Cache
     leases: Leases
     cache_prices: StorePrices
@@ -228,6 +237,8 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
         return _State(
             DynamoDbControlTable(aws, where.control),
             DynamoDbLedgerTable(aws, where.ledger),
+            DynamoDbLedgerItems(aws, where.ledger),
+            DynamoDbUsageRows(aws, where.ledger),
             DynamoDbCache(aws, where.cache, clock, _CACHE_LIMITS, on_fault),
             DynamoDbLeases(aws, where.cache, clock, on_fault),
             DYNAMODB_ON_DEMAND,
@@ -238,6 +249,8 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
     return _State(
         SqliteControlTable(database),
         SqliteLedgerTable(database, clock),
+        SqliteLedgerItems(database),
+        SqliteUsageRows(database),
         SqliteCache(database, clock, on_fault),
         SqliteLeases(database, clock, on_fault),
         NO_CHARGE,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from embedge.core.admission import WantedInput
 from embedge.core.balance import Claim, Settled
-from embedge.core.conditional_update import ConditionalUpdate, Outcome
+from embedge.core.conditional_update import ConditionalUpdate, Item, Outcome
 from embedge.core.gcra import RateState
 from embedge.core.generations import Generations
 from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
@@ -145,6 +145,14 @@ class LedgerTable(Protocol):
 
     async def apply(self, pk: str, sk: str, update: ConditionalUpdate) -> Outcome:
         """Carry out an update. Raises: ServiceUnavailable where nobody knows whether it was; it is not tried again."""
+        ...
+
+
+class LedgerItems(Protocol):
+    """What stands in the ledger, for who only reads."""
+
+    async def query(self, pk: str) -> Mapping[str, Item]:
+        """Return the numbers of every item of a partition by its sort key. Raises: ServiceUnavailable."""
         ...
 
 
@@ -293,7 +301,7 @@ class Usage(Protocol):
 
 
 class UsageRows(Protocol):
-    """What each tenant has used, for operators."""
+    """What each tenant has used, for who only reads."""
 
     async def read(self, tenant: str | None, since_day: str) -> Sequence[UsageRow]:
         """Return the rows of a tenant, or of all, from that day on. Raises: ServiceUnavailable."""

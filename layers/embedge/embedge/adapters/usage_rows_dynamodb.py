@@ -1,4 +1,4 @@
-"""How does an operator read what tenants have used, from DynamoDB? One tenant's by Query, all of them by Scan."""
+"""How is read what tenants have used, from DynamoDB? One tenant's by Query, all of them by Scan (operators only)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DynamoDbUsageRows:
-    """The UsageRows port, with the operator's own rights."""
+    """The UsageRows port."""
 
     def __init__(self, aws: AwsClients, table: str) -> None:
         """Take the clients, and the ledger's name."""
@@ -55,6 +55,7 @@ class DynamoDbUsageRows:
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk >= :day",
                 ExpressionAttributeValues={":pk": {"S": PARTITION + tenant}, ":day": {"S": since_day}},
+                ConsistentRead=True,  # what was just written is there
             )
         return partial(
             client.scan,

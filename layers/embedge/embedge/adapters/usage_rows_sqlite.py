@@ -1,4 +1,4 @@
-"""How does an operator read what tenants have used, from SQLite?"""
+"""How is read what tenants have used, from SQLite?"""
 
 import json
 import sqlite3

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 
+from embedge.core.dollars import dollars
 from embedge.core.gcra import RateState
 from embedge.core.request import Observation
 from embedge.errors import RateLimited
 
-_NANO = 1_000_000_000
-
 
 def account_headers(cost_nano_usd: int, rates: Iterable[RateState]) -> dict[str, str]:
     """Return what was billed, and what is left of each rate."""
-    return {"x-embedge-cost-usd": _dollars(cost_nano_usd), **dict(_of_rates(rates))}
+    return {"x-embedge-cost-usd": dollars(cost_nano_usd), **dict(_of_rates(rates))}
 
 
 def headers_of_refusal(error: Exception, seen: Observation) -> dict[str, str]:
@@ -28,11 +27,6 @@ def _of_rates(rates: Iterable[RateState]) -> Iterator[tuple[str, str]]:
         yield f"x-ratelimit-limit-{rate.kind}", str(rate.limit)
         yield f"x-ratelimit-remaining-{rate.kind}", str(rate.remaining)
         yield f"x-ratelimit-reset-{rate.kind}", duration(rate.reset_us)
-
-
-def _dollars(nano_usd: int) -> str:
-    """Return a plain decimal without a trailing zero: 160 nano-dollars are 0.00000016."""
-    return f"{nano_usd // _NANO}.{nano_usd % _NANO:09d}".rstrip("0").rstrip(".")
 
 
 def duration(microseconds: int) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from embedge.api import models
-from embedge.api.account_headers import headers_of_refusal
+from embedge.api.account_headers import account_headers, headers_of_refusal
 from embedge.api.carriage import JSON, Carriage, carry
 from embedge.api.cors import Cors
 from embedge.api.deadline import seconds_left
@@ -20,11 +20,14 @@ from embedge.api.envelope import OBSERVATION, REQUEST_ID, Envelope, Underway, as
 from embedge.api.error_table import error_answer
 from embedge.api.received_body import ReceivedBody, json_text, receive
 from embedge.api.request_body import read_request
+from embedge.api.usage_answer import usage_answer
+from embedge.api.usage_query import read_question
 from embedge.core.request import MAX_ATTRIBUTION_CHARACTERS, Call, EmbeddingRequest, Observation
 from embedge.core.routing import choose, require_scope
 from embedge.embed import Services, embed
 from embedge.errors import EmbedgeError, InvalidValue, MethodNotAllowed, UnknownUrl
 from embedge.ports import Clock, Telemetry
+from embedge.usage import Books, account, today
 
 _READ = ["GET", "HEAD"]
 # Requests that are cut off when the server stops settle first, and then the ledger gives back what is in the purses.
@@ -36,6 +39,7 @@ class Serving:
     """What the API stands on."""
 
     services: Services
+    books: Books
     telemetry: Telemetry
     clock: Clock
     longest_request_s: float
@@ -62,6 +66,7 @@ def create_app(serving: Serving) -> FastAPI:
     app.add_exception_handler(EmbedgeError, _error)
     app.add_exception_handler(HTTPException, _not_served)
     _add_calls(app, serving)
+    _add_usage(app, serving)
     return app
 
 
@@ -113,6 +118,21 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
         return Response(openapi.document(asked_path(request.scope)), media_type=JSON)
 
 
+def _add_usage(app: FastAPI, serving: Serving) -> None:
+    services = serving.services
+
+    @app.api_route("/v1/usage", methods=_READ)
+    async def read_usage(request: Request) -> Response:
+        principal = await services.authenticator.verify(request.headers.get("authorization"))
+        seen = _observation(request)
+        seen.tenant = principal.tenant
+        require_scope(principal, "usage")
+        question = read_question(request.query_params.multi_items(), today(serving.clock))
+        seen.rates = (await services.rates.admit(principal),)
+        found = await account(principal, question, serving.books)
+        return _json(usage_answer(principal.tenant, question, found), account_headers(0, seen.rates))
+
+
 def _read(request: Request, body: ReceivedBody) -> EmbeddingRequest:
     """Read what the request says, attribution included; only for a caller who is known."""
     seen = _observation(request)
@@ -134,8 +154,8 @@ def _observation(request: Request) -> Observation:
     return request.scope[OBSERVATION]
 
 
-def _json(document: object) -> Response:
-    return Response(orjson.dumps(document), media_type=JSON)
+def _json(document: object, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(document), headers=headers, media_type=JSON)
 
 
 async def _error(request: Request, error: Exception) -> Response:

@@ -14,8 +14,9 @@ import orjson
 from embedge import errors
 from embedge.api import openapi_schemas as schemas
 from embedge.api.error_table import TABLE
-from embedge.api.openapi_answers import LIMITS, ON_EMBEDDINGS, answer, error_answers, headers
+from embedge.api.openapi_answers import COST, LIMITS, ON_EMBEDDINGS, answer, error_answers, headers
 from embedge.api.openapi_schemas import Node
+from embedge.api.usage_query import GROUPS, LONGEST_DAYS, USUAL_DAYS
 from embedge.core.request import MAX_BODY_BYTES
 
 _KNOWN_CALLERS = (
@@ -27,6 +28,7 @@ _KNOWN_CALLERS = (
     errors.ServiceUnavailable,
 )
 _ON_ONE_MODEL = (*_KNOWN_CALLERS, errors.ModelNotFound, errors.ModelNotAllowed)
+_ON_USAGE = (*_KNOWN_CALLERS, errors.UnknownParameter, errors.InvalidValue, errors.RequestRateLimited)
 _ON_EMBEDDINGS = tuple(kind for kind in TABLE if kind not in {errors.UnknownUrl, errors.MethodNotAllowed})
 
 _DESCRIPTION = """\
@@ -55,6 +57,7 @@ def _document() -> Node:
             "/v1/embeddings": {"post": _create_embeddings()},
             "/v1/models": {"get": _list_models()},
             "/v1/models/{model}": {"get": _retrieve_model()},
+            "/v1/usage": {"get": _read_usage()},
             "/health": {"get": _health()},
             "/openapi.json": {"get": _describe()},
         },
@@ -66,6 +69,7 @@ def _document() -> Node:
                 "CreateEmbeddingResponse": schemas.EMBEDDINGS_RESPONSE,
                 "Model": schemas.MODEL,
                 "ModelList": schemas.MODEL_LIST,
+                "Usage": schemas.USAGE,
                 "Error": schemas.ERROR,
             },
         },
@@ -108,6 +112,35 @@ def _retrieve_model() -> Node:
             {"in": "path", "name": "model", "required": True, "schema": schemas.MODEL_ID, "description": said}
         ],
         "responses": {"200": answer("The model.", _named("Model")), **error_answers(_ON_ONE_MODEL)},
+    }
+
+
+def _read_usage() -> Node:
+    day = schemas.string(format="date")
+    parameters: dict[str, tuple[Node, str]] = {
+        "days": (
+            {"type": "integer", "minimum": 1, "maximum": LONGEST_DAYS, "default": USUAL_DAYS},
+            "How many days back from `end`, itself included; instead of `start`.",
+        ),
+        "start": (day, f"The first day, in UTC; at most {LONGEST_DAYS} days are answered for."),
+        "end": (day, "The last day, in UTC; today, where it is left out."),
+        "group_by": (
+            {"type": "array", "items": {"enum": list(GROUPS)}, "minItems": 1, "uniqueItems": True},
+            "With commas between: adds `groups`, by all of these at once.",
+        ),
+    }
+    said = (COST, *LIMITS)
+    return {
+        "operationId": "readUsage",
+        "summary": "What was used, what it cost and what the cache saved, and what is left of each budget and rate",
+        "parameters": [
+            {"in": "query", "name": name, "schema": schema, "explode": False, "description": description}
+            for name, (schema, description) in parameters.items()
+        ],
+        "responses": {
+            "200": answer("The account of the caller's own tenant.", _named("Usage"), said),
+            **error_answers(_ON_USAGE, said),
+        },
     }
 
 

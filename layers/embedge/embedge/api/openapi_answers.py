@@ -6,7 +6,8 @@ from embedge.api.error_table import OUR_FAULT, TABLE, Row, error_answer
 from embedge.api.openapi_schemas import Node, string
 from embedge.errors import EmbedgeError
 
-ON_EMBEDDINGS = ("x-embedge-cache", "x-embedge-target", "x-embedge-cost-usd")
+COST = "x-embedge-cost-usd"
+ON_EMBEDDINGS = ("x-embedge-cache", "x-embedge-target", COST)
 LIMITS = tuple(
     f"x-ratelimit-{what}-{kind}" for what in ("limit", "remaining", "reset") for kind in ("requests", "tokens")
 )

@@ -118,6 +118,53 @@ MODEL_LIST = _object(
     {"object": {"const": "list"}, "data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}
 )
 
+_DAY = string(format="date")
+_INSTANT = string(format="date-time")
+_DOLLARS = string(pattern=r"^-?\d+(\.\d{1,9})?$", description="US dollars, an exact decimal.")
+_COUNTED: Node = {
+    **dict.fromkeys(("requests", "inputs", "cache_hits", "cache_misses", "tokens_served", "tokens_billed"), _COUNT),
+    **dict.fromkeys(("cost_usd", "saved_usd", "cache_cost_usd", "net_saved_usd"), _DOLLARS),
+}
+_EVERYBODY_ELSE = "`*` is all those that have no line of their own."
+
+
+def _groups(properties: Node, required: int = 1) -> Node:
+    fields = {**properties, **_COUNTED}
+    needed = [*list(properties)[:required], *_COUNTED]
+    return {"type": "array", "items": {**_object(fields), "required": needed}, "description": _EVERYBODY_ELSE}
+
+
+_USAGE: Node = {
+    "object": {"const": "usage"},
+    "tenant": string(minLength=1),
+    "start": _DAY,
+    "end": _DAY,
+    "total": _object(_COUNTED),
+    "days": _groups({"day": _DAY}),
+    "models": _groups({"model": string()}),
+    "bots": _groups({"bot": string()}),
+    "projects": _groups({"project": string()}),
+    "groups": _groups({"day": string(), "model": string(), "bot": string(), "project": string()}, required=0),
+    "budgets": {
+        "type": "array",
+        "description": "The budgets that bind. What is taken is spent, or held for requests under way.",
+        "items": _object(
+            {
+                "period": {"enum": ["day", "month", "total"]},
+                "limit_usd": _DOLLARS,
+                "taken_usd": _DOLLARS,
+                "left_usd": _DOLLARS,
+                "resets_at": {"type": ["string", "null"], "format": "date-time"},
+            }
+        ),
+    },
+    "rates": {
+        "type": "array",
+        "items": _object({"kind": string(), "limit_per_minute": _COUNT, "left": _COUNT, "resets_at": _INSTANT}),
+    },
+}
+USAGE = _object(_USAGE) | {"required": [name for name in _USAGE if name != "groups"]}
+
 HEALTH = _object({"status": {"const": "ok"}})
 
 ERROR = _object(

@@ -26,7 +26,7 @@ def draw(report: Report, file: Path) -> None:
     image = Image.new("RGB", _SIZE, _PAPER)
     pen = ImageDraw.Draw(image)
     total = report.total
-    said = f"saved ${usd(total.counts.saved)}, cache ${usd(total.counts.spent)}, net ${usd(total.net_nano_usd())}"
+    said = f"saved ${usd(total.counts.saved)}, cache ${usd(total.counts.spent)}, net ${usd(total.counts.net())}"
     pen.text((_LEFT, 16), f"{report.days[0].name} to {report.days[-1].name}: {said}", _INK)
     pen.text((_LEFT, 34), "saved by the cache", _SAVED)
     pen.text((_LEFT + 140, 34), "spent on the cache", _SPENT)

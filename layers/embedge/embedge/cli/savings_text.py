@@ -27,8 +27,8 @@ def usd(nano_usd: int) -> str:
 def _cells(one: Savings) -> tuple[str, ...]:
     counts = one.counts
     how_many = map(str, (counts.requests, counts.inputs, counts.hits, counts.misses))
-    money = map(usd, (counts.saved, counts.spent, one.net_nano_usd()))
-    return one.name, *how_many, f"{100 * one.hit_rate():.1f} %", *money
+    money = map(usd, (counts.saved, counts.spent, counts.net()))
+    return one.name, *how_many, f"{100 * counts.hit_rate():.1f} %", *money
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
@@ -40,11 +40,11 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
 
 def _chart(days: Sequence[Savings]) -> Iterable[str]:
     """A bar for each day, to the same scale; what was lost is a bar of another kind."""
-    most = max(abs(day.net_nano_usd()) for day in days) or 1
-    sums = [usd(day.net_nano_usd()) for day in days]
+    most = max(abs(day.counts.net()) for day in days) or 1
+    sums = [usd(day.counts.net()) for day in days]
     width = max(map(len, sums))
     for day, net in zip(days, sums, strict=True):
-        yield f"{day.name}  {net.rjust(width)}  {_bar(day.net_nano_usd(), most)}".rstrip()
+        yield f"{day.name}  {net.rjust(width)}  {_bar(day.counts.net(), most)}".rstrip()
 
 
 def _bar(nano_usd: int, most: int) -> str:

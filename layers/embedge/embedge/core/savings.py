@@ -1,12 +1,10 @@
 """What did the cache save, what did it cost, and what is left of that? By day, and by tenant and model."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from embedge.core.usage import Counts, UsageRow
-
-_Group = TypeVar("_Group")
+from embedge.core.usage_groups import Dimension, Group, grouped, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,15 +13,6 @@ class Savings:
 
     name: str
     counts: Counts
-
-    def net_nano_usd(self) -> int:
-        """Return what the cache saved beyond what it cost; negative where it cost more."""
-        return self.counts.saved - self.counts.spent
-
-    def hit_rate(self) -> float:
-        """Return which part of what was looked up was found, 0 to 1."""
-        looked_up = self.counts.hits + self.counts.misses
-        return self.counts.hits / looked_up if looked_up else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +27,20 @@ class Report:
 def report(rows: Sequence[UsageRow], days: Sequence[str]) -> Report:
     """Add rows up; those of other days are left out, and days without any are shown too."""
     within = [row for row in rows if row.name.day in days]
-    by_day = _added(within, lambda row: row.name.day)
-    by_model = _added(within, lambda row: (row.name.tenant, row.name.model))
-    models = [Savings(f"{tenant} {model}", counts) for (tenant, model), counts in sorted(by_model.items())]
+    by_day = {group.names[0]: group.counts for group in _all(within, "day")}
+    models = [
+        Savings(" ".join(group.names), group.counts) for group in sorted(_all(within, "tenant", "model"), key=_name)
+    ]
     return Report(
         days=tuple(Savings(day, by_day.get(day, Counts())) for day in days),
-        models=tuple(sorted(models, key=lambda one: -one.net_nano_usd())),
-        total=Savings("all", _sum(row.counts for row in within)),
+        models=tuple(sorted(models, key=lambda one: -one.counts.net())),
+        total=Savings("all", total(row.counts for row in within)),
     )
 
 
-def _added(rows: Iterable[UsageRow], group: Callable[[UsageRow], _Group]) -> dict[_Group, Counts]:
-    added: dict[_Group, Counts] = {}
-    for row in rows:
-        added[group(row)] = added.get(group(row), Counts()).plus(row.counts)
-    return added
+def _all(rows: Sequence[UsageRow], *by: Dimension) -> tuple[Group, ...]:
+    return grouped(rows, by, max(1, len(rows)))
 
 
-def _sum(counts: Iterable[Counts]) -> Counts:
-    total = Counts()
-    for one in counts:
-        total = total.plus(one)
-    return total
+def _name(group: Group) -> tuple[str, ...]:
+    return group.names

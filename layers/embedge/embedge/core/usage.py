@@ -9,7 +9,7 @@ from embedge.core.request import Observation
 
 PARTITION = "USAGE#"
 # In the place of a bot and a project: all those that have no row of their own. No name is written like this.
-_OTHER = "*"
+OTHER = "*"
 _PARTS = 4
 # DynamoDB's limit on a sort key.
 _LONGEST_SORT_KEY_BYTES = 1024
@@ -35,7 +35,7 @@ class RowName:
 
     def other(self) -> "RowName":
         """Return the row of all that have none of their own."""
-        return RowName(self.tenant, self.day, self.model, _OTHER, _OTHER)
+        return RowName(self.tenant, self.day, self.model, OTHER, OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,15 @@ class Counts:
     def plus(self, other: "Counts") -> "Counts":
         """Return both together."""
         return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def net(self) -> int:
+        """Return what the cache saved beyond what it cost; negative where it cost more."""
+        return self.saved - self.spent
+
+    def hit_rate(self) -> float:
+        """Return which part of what was looked up was found, 0 to 1."""
+        looked_up = self.hits + self.misses
+        return self.hits / looked_up if looked_up else 0.0
 
     def added(self) -> tuple[Assign, ...]:
         """Return what adds them to an item, which may lack any of them."""

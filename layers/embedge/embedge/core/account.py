@@ -1,0 +1,54 @@
+"""What may a tenant still use, of each budget and of each rate? As its items in the ledger say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from embedge.core.balance import Period
+from embedge.core.conditional_update import Item
+from embedge.core.gcra import Rate, RateState
+from embedge.core.request import NO_LIMIT, Limits
+
+PeriodName: TypeAlias = Literal["day", "month", "total"]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One budget that binds. What is taken was spent, or is held at this moment."""
+
+    period: PeriodName
+    limit_nano_usd: int
+    taken_nano_usd: int
+
+    def left_nano_usd(self) -> int:
+        """Return what may still be taken; nothing where an overrun, or a lower limit, has left less."""
+        return max(0, self.limit_nano_usd - self.taken_nano_usd)
+
+
+def budgets(balance: Item | None, limits: Limits, period: Period) -> tuple[Budget, ...]:
+    """Return the budgets that bind. `balance` is the ledger's item, None where nothing was ever taken.
+
+    A period that is newer than the item's has not begun there yet, so nothing of it is taken. What was taken is the
+    item's own limit less what is available; so it is right also while a new limit has not reached the item.
+    """
+    item = balance or {}
+    opened = Period(item.get("mi", -1), item.get("di", -1))
+    taken = {
+        "day": _taken(item, "d") if opened >= period else 0,
+        "month": _taken(item, "m") if opened.month >= period.month else 0,
+        "total": _taken(item, "t"),
+    }
+    limit = {"day": limits.day_nano_usd, "month": limits.month_nano_usd, "total": limits.total_nano_usd}
+    names: tuple[PeriodName, ...] = ("day", "month", "total")
+    return tuple(Budget(name, limit[name], taken[name]) for name in names if limit[name] < NO_LIMIT)
+
+
+def rates(balance: Item | None, limiters: Mapping[str, Item], limits: Limits, now_us: int) -> tuple[RateState, ...]:
+    """Return what is left of a minute's requests and tokens, where there is a limit."""
+    requests, tokens = Rate("requests", limits.requests_per_minute), Rate("tokens", limits.tokens_per_minute)
+    bound = ((requests, limiters.get("requests")), (tokens, balance))
+    return tuple(rate.state(item, now_us) for rate, item in bound if rate.per_minute < NO_LIMIT)
+
+
+def _taken(item: Item, which: Literal["d", "m", "t"]) -> int:
+    return item.get(f"{which}l", 0) - item.get(f"{which}a", 0)
