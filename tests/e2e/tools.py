@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools/sam/bin/sam"
 CFN_LINT = ROOT / ".tools/sam/bin/cfn-lint"
 SAM_PYTHON = ROOT / ".tools/sam/bin/python"
+CHECKOV = ROOT / ".tools/checkov/bin/checkov"
 SCHEMATHESIS = ROOT / ".tools/schemathesis/bin/schemathesis"
 MINISTACK = ROOT / ".tools/ministack/bin/ministack"
 
@@ -48,7 +49,7 @@ def here(tool: str) -> bool:
             return SAM.exists() and shutil.which("make") is not None
         case "python3.13":
             return python313() is not None
-        case "ministack" | "runtime" | "schemathesis" | "frameworks" | "openai_old" | "node":
+        case "ministack" | "checkov" | "runtime" | "schemathesis" | "frameworks" | "openai_old" | "node":
             return (ROOT / ".tools" / tool / "stamp").exists()
         case "python":  # the one that runs the tests
             return True

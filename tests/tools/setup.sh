@@ -1,16 +1,17 @@
 #!/bin/sh
 # How do the tools of the tests get here? `setup.sh [name...]` makes .tools/<name> from its lock beside this; all unless named.
 #
-# sam and ministack deploy, runtime runs a handler, schemathesis asks what the contract allows, the others are clients.
-# Each has an environment of its own, since each pins packages at versions that the others cannot have. It is built aside and moved into place
-# when it is whole, so an interrupted run leaves the old one or none; done for this lock, it is left alone.
+# sam and ministack deploy, checkov looks for what templates leave open, runtime runs a handler, schemathesis asks what the
+# contract allows, the others are clients. Each has an environment of its own, since each pins packages at versions that
+# the others cannot have. It is built aside and moved into place when it is whole, so an interrupted run leaves the old one
+# or none; done for this lock, it is left alone.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(dirname -- "$(dirname -- "$here")")
 if [ $# -eq 0 ]; then
     failed=0
-    for name in sam ministack runtime schemathesis frameworks openai_old node; do sh "$0" "$name" || failed=1; done
+    for name in sam ministack checkov runtime schemathesis frameworks openai_old node; do sh "$0" "$name" || failed=1; done
     exit $failed
 fi
 
@@ -29,7 +30,7 @@ find_uv() {
 find_python() {
     case $1 in
         ministack | runtime) sh "$root/layers/python313.sh" ;;
-        sam | schemathesis | frameworks | openai_old)
+        sam | checkov | schemathesis | frameworks | openai_old)
             if [ -x "$root/.venv/bin/python" ]; then echo "$root/.venv/bin/python"; else command -v python3; fi
             ;;
         *) echo "no such tool: $1" >&2; return 1 ;;
