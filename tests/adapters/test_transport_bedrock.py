@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from embedge.adapters.aws_clients import AwsClients, StandIn
+from embedge.adapters.aws_invocation import NOT_READY
 from embedge.adapters.transport_bedrock import BedrockTransport
 from embedge.core.route import CallLimits, Target
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest
@@ -84,7 +85,8 @@ async def test_a_refusal_is_the_status_that_it_means_and_is_asked_for_once(
     async with bedrock(act) as (made, stub):
         response = await made.send(target(), REQUEST)
         assert response.status == meaning
-        assert json.loads(response.body) == {"message": "said so"}
+        ready = code != "ModelNotReadyException"
+        assert json.loads(response.body) == ({"message": "said so"} if ready else json.loads(NOT_READY.body))
         assert len(stub.heard) == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import repeat
@@ -11,15 +12,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from embedge.adapters.aws_clients import AwsClients, StandIn
+from embedge.adapters.aws_invocation import NOT_READY
 from embedge.adapters.transport_sagemaker import SageMakerTransport
-from embedge.core.route import CallLimits, Target
+from embedge.core.request import Text
+from embedge.core.route import CallLimits, Space, Target
+from embedge.errors import UpstreamCold, UpstreamUnavailable
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
+from embedge.upstreams import PROVIDERS
 from tests.adapters.breaking_off import BREAKING_OFF, NEVER_DONE
 from tests.adapters.http_stub import Heard, HttpStub, Reply, answer, http_stub, json_answer, refusing_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
     from pathlib import Path
+
+    from embedge.core.route import ProviderName
 
     Act = Callable[[Reply, Heard], Awaitable[None]]
 
@@ -86,6 +93,27 @@ async def test_a_request_is_the_containers_body_and_its_answer_the_containers() 
         assert heard.body == REQUEST.body
 
 
+VLLM = b'{"object": "list", "data": [{"index": 0, "embedding": [0.0, 2.0]}], "usage": {"prompt_tokens": 3}}'
+
+
+async def test_a_container_that_speaks_openai_s_body_gets_it_and_is_read() -> None:
+    space, provider = Space("m", "1", 2, normalised=True), PROVIDERS["openai"]
+    served = replace(target(), provider="openai", model="BAAI/bge-m3")
+    async with endpoint(always(answer(VLLM))) as (made, stub):
+        response = await made.send(served, provider.request([Text("x")], space, served, None))
+        read = provider.answer(response, 1, space)
+        assert (read.vectors.tolist(), read.tokens) == ([[0.0, 1.0]], 3)
+        assert stub.heard[0].line == "POST /endpoints/bge-m3/invocations HTTP/1.1"
+        sent = {"model": "BAAI/bge-m3", "input": ["x"], "encoding_format": "base64"}
+        assert json.loads(stub.heard[0].body) == sent
+
+
+# As it stands in AWS's article on the feature, "Unlock cost savings with the new scale down to zero feature in
+# SageMaker Inference" (2024-12), read 2026-11.
+SCALED_TO_ZERO = (
+    "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if "
+    "configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API."
+)
 REFUSALS: list[tuple[int, str, dict[str, object], int, bytes]] = [
     (424, "ModelError", {"OriginalStatusCode": 413, "OriginalMessage": "too long"}, 413, b"too long"),
     (424, "ModelError", {"OriginalStatusCode": 503, "OriginalMessage": ""}, 503, b""),
@@ -94,7 +122,9 @@ REFUSALS: list[tuple[int, str, dict[str, object], int, bytes]] = [
     (424, "ModelError", {"OriginalStatusCode": 200, "OriginalMessage": "[[0.5]]"}, 502, b""),
     (424, "ModelError", {"OriginalStatusCode": 0}, 502, b""),
     (400, "ThrottlingException", {}, 429, b""),
-    (429, "ModelNotReadyException", {}, 503, b""),
+    (429, "ModelNotReadyException", {}, 503, NOT_READY.body),
+    (400, "ValidationError", {"message": SCALED_TO_ZERO}, 503, NOT_READY.body),
+    (424, "ModelError", {"message": SCALED_TO_ZERO}, 502, b""),
     (400, "ValidationError", {}, 404, b""),
     (400, "ValidationError", {"OriginalStatusCode": 413}, 404, b""),
     (403, "AccessDeniedException", {}, 403, b""),
@@ -119,6 +149,19 @@ async def test_a_refusal_is_the_status_that_it_means_and_is_asked_for_once() -> 
             *_, expected, said = case
             assert (case, await made.send(target(), REQUEST)) == (case, WireResponse(expected, {}, said))
         assert len(stub.heard) == len(REFUSALS)
+
+
+@pytest.mark.parametrize("name", ["openai", "tei"])
+async def test_what_is_not_ready_or_scaled_to_zero_is_starting_and_what_is_down_is_not(name: ProviderName) -> None:
+    replies = {
+        refusal(429, "ModelNotReadyException"): UpstreamCold,
+        refusal(400, "ValidationError", message=SCALED_TO_ZERO): UpstreamCold,
+        refusal(503, "ServiceUnavailable"): UpstreamUnavailable,
+        refusal(530, "InternalDependencyException"): UpstreamUnavailable,
+    }
+    async with endpoint(in_turn(replies)) as (made, _):
+        for meant in replies.values():
+            assert type(PROVIDERS[name].refusal(await made.send(target(), REQUEST))) is meant
 
 
 async def test_a_server_error_that_is_no_json_is_a_server_error() -> None:

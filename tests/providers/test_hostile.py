@@ -431,3 +431,9 @@ def test_a_refusal_of_the_call_as_too_large_is_no_refusal_of_its_inputs(name: Pr
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_a_server_that_is_loading_its_model_is_cold(name: ProviderName, status: int) -> None:
     assert "is starting" in saying(name, "Model vendor/small is currently loading", status)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("message", ["", "no", "The engine is currently overloaded, please try again later."])
+def test_a_503_that_says_nothing_of_a_start_is_no_cold_one(name: ProviderName, message: str) -> None:
+    assert "busy or down" in saying(name, message, 503)

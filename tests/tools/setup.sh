@@ -2,9 +2,9 @@
 # How do the tools of the tests get here? `setup.sh [name...]` makes .tools/<name> from its lock beside this; all unless named.
 #
 # sam and ministack deploy, checkov looks for what templates leave open, runtime runs a handler, schemathesis asks what the
-# contract allows, the others are clients. Each has an environment of its own, since each pins packages at versions that
-# the others cannot have. It is built aside and moved into place when it is whole, so an interrupted run leaves the old one
-# or none; done for this lock, it is left alone.
+# contract allows, the others are clients; infinity, a server that only `make test-peers` asks, comes when it is named. Each
+# has an environment of its own, since each pins packages at versions that the others cannot have. It is built aside and
+# moved into place when it is whole, so an interrupted run leaves the old one or none; done for this lock, it is left alone.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -26,10 +26,20 @@ find_uv() {
     return 1
 }
 
-# ministack runs the functions in its own interpreter, and runtime is Lambda's client: both are Lambda's Python.
+# ministack runs the functions in its own interpreter, and runtime is Lambda's client: both are Lambda's Python. infinity
+# pins a numpy that has no build for Pythons after 3.12.
 find_python() {
     case $1 in
         ministack | runtime) sh "$root/layers/python313.sh" ;;
+        infinity)
+            for python in "$root/.venv/bin/python" python3.12 python3.11; do
+                "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' 2>/dev/null || continue
+                command -v "$python"
+                return
+            done
+            echo "infinity needs Python 3.11 or 3.12 on PATH" >&2
+            return 1
+            ;;
         sam | checkov | schemathesis | frameworks | openai_old)
             if [ -x "$root/.venv/bin/python" ]; then echo "$root/.venv/bin/python"; else command -v python3; fi
             ;;
@@ -41,7 +51,18 @@ make_venv() {
     python=$(find_python "$1")
     uv=$(find_uv)
     "$uv" venv --quiet --relocatable --no-project --python "$python" --clear "$aside"
-    "$uv" pip install --quiet --python "$aside/bin/python" --require-hashes --requirement "$here/$1.txt"
+    if [ "$1" = infinity ]; then add_infinity; else add "$here/$1.txt"; fi
+}
+
+add() { "$uv" pip install --quiet --python "$aside/bin/python" --require-hashes --requirement "$@"; }
+
+# Its lock leaves out torch: the build without CUDA serves where it can be had, 200 MB instead of 3 GB.
+add_infinity() {
+    if ! add "$here/torch_cpu.txt" --no-deps --no-index --find-links "${PIP_FIND_LINKS:-$here}" 2>/dev/null; then
+        echo "torch without CUDA is not where PIP_FIND_LINKS says: what the index has is installed, up to 3 GB" >&2
+        add "$here/torch.txt"
+    fi
+    add "$here/infinity.txt" --no-deps
 }
 
 # With the Node that .venv has for pyright. No package's own script is run.
@@ -52,11 +73,17 @@ make_node() {
         ci --ignore-scripts --no-audit --no-fund --silent)
 }
 
+lock_of() {
+    case $1 in
+        node) cat "$here/node/package-lock.json" ;;
+        infinity) cat "$here/infinity.txt" "$here"/torch*.txt ;;
+        *) cat "$here/$1.txt" ;;
+    esac
+}
+
 make_tool() {
     tool=$1
-    lock=$here/$tool.txt
-    [ "$tool" != node ] || lock=$here/node/package-lock.json
-    stamp=$(cksum <"$lock")
+    stamp=$(lock_of "$tool" | cksum)
     [ "$(cat "$root/.tools/$tool/stamp" 2>/dev/null)" != "$stamp" ] || return 0
 
     mkdir -p "$root/.tools"

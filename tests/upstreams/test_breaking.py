@@ -71,7 +71,7 @@ async def test_who_is_busy_cold_or_asked_for_the_wrong_thing_is_not_broken(kind:
     assert "breaker_opened" not in world.faults
 
 
-@pytest.mark.parametrize("kind", ["broken", "resets", "refuses the connection", "hangs", "not finite"])
+@pytest.mark.parametrize("kind", ["broken", "down", "resets", "refuses the connection", "hangs", "not finite"])
 @simulated
 async def test_who_gives_no_answers_or_nonsense_is_broken(kind: Kind) -> None:
     world = World()

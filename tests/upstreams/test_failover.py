@@ -69,7 +69,12 @@ async def test_a_target_that_was_never_asked_comes_before_one_that_is_ready_agai
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"), [("refuses the connection", UpstreamUnavailable), ("busy", UpstreamUnavailable)]
+    ("kind", "expected"),
+    [
+        ("refuses the connection", UpstreamUnavailable),
+        ("busy", UpstreamUnavailable),
+        ("down", UpstreamUnavailable),  # a 503 that says nothing of a start
+    ],
 )
 @simulated
 async def test_a_call_is_tried_three_times_or_once_at_each_of_more_targets(
@@ -132,6 +137,16 @@ async def test_where_the_wait_does_not_fit_the_deadline_the_caller_hears_at_once
     assert isinstance(error, UpstreamUnavailable)
     assert error.retry_after_s == 40.0
     assert asyncio.get_running_loop().time() == before_s
+
+
+@simulated
+async def test_where_the_wait_does_not_fit_the_caller_hears_of_it_also_when_another_target_refuses_for_good() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", Deed("busy", retry_after_s=40.0))
+    world.servers.will("b", "refuses the key")
+    error = await world.outcome(["text"], seconds=20)
+    assert isinstance(error, UpstreamUnavailable)
+    assert error.retry_after_s == 40.0
 
 
 @simulated

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from embedge.errors import EmbeddingsNotAvailable, UpstreamCold
+from embedge.errors import EmbeddingsNotAvailable, UpstreamCold, UpstreamUnavailable
 from embedge.upstreams.journey import MOST_COLD
 from embedge.upstreams.reloading import REST_S
 from tests.upstreams.simulated import simulated
-from tests.upstreams.world import Deed, Setup, World
+from tests.upstreams.world import Deed, Kind, Setup, World
 
 COLD = Deed("cold")
 LOADS = Setup(reload="/models/load")
@@ -72,6 +72,36 @@ async def test_while_one_target_starts_another_serves() -> None:
     world.servers.always["a"] = Deed("cold")
     await world.ask(["text"])
     assert world.targets_asked() == "ab"
+
+
+@pytest.mark.parametrize("other", ["broken", "down", "refuses the connection"])
+@simulated
+async def test_a_server_that_starts_is_waited_for_also_when_the_tries_are_used_up_at_another(other: Kind) -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", *[COLD] * 6)
+    world.servers.will("b", *[Deed(other)] * 4)
+    await world.ask(["text"])
+    assert world.targets_asked()[:2] == "ab"
+    assert len(world.sent_to("b")) == 3
+
+
+@simulated
+async def test_a_server_that_starts_and_then_fails_has_no_tries_of_its_own() -> None:
+    world = World(Setup(priorities=(0, 1)))
+    world.servers.will("a", *[COLD] * 6, "broken")
+    world.servers.always["b"] = Deed("broken")
+    assert isinstance(await world.outcome(["text"]), UpstreamUnavailable)
+    assert world.targets_asked().count("a") == 7
+
+
+@simulated
+async def test_a_server_that_is_down_and_says_nothing_of_a_start_is_not_waited_for() -> None:
+    world = World()
+    world.servers.always["a"] = Deed("down")
+    before_s = asyncio.get_running_loop().time()
+    error = await world.outcome(["text"])
+    assert isinstance(error, UpstreamUnavailable)
+    assert asyncio.get_running_loop().time() - before_s < 1.0
 
 
 @simulated

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from embedge.ports import Transport
 
 Kind = Literal[
-    "right", "in reverse", "resets", "refuses the connection", "hangs", "busy", "broken", "cold", "drops one",
+    "right", "in reverse", "resets", "refuses the connection", "hangs", "busy", "broken", "down", "cold", "drops one",
     "repeats an index", "not finite", "no embeddings", "refuses the key", "refuses the input",
 ]  # fmt: skip
 _STATUS: dict[Kind, int] = {
-    "busy": 429, "broken": 500, "cold": 503, "no embeddings": 501, "refuses the key": 401, "refuses the input": 400,
+    "busy": 429, "broken": 500, "down": 503, "cold": 503, "no embeddings": 501, "refuses the key": 401,
+    "refuses the input": 400,
 }  # fmt: skip
 READ_TIMEOUT_S = 20.0
 _REQUEST = ContextVar("request", default=0)
@@ -119,7 +120,8 @@ class Servers:
         if deed.kind in {"hangs", "resets", "refuses the connection"}:
             raise {"hangs": TimedOut, "resets": NoAnswer, "refuses the connection": NotSent}[deed.kind]
         if deed.kind in _STATUS:
-            return _refusal(_STATUS[deed.kind], deed.retry_after_s)
+            said = "the model is loading" if deed.kind == "cold" else "no"
+            return _refusal(_STATUS[deed.kind], deed.retry_after_s, said)
         self._bill(texts)
         return WireResponse(200, {}, _answer(deed.kind, texts))
 
@@ -127,9 +129,9 @@ class Servers:
         self.billed_nano_usd += cost_nano_usd(sum(map(tokens_of, texts)), PRICE)
 
 
-def _refusal(status: int, retry_after_s: float | None = None) -> WireResponse:
+def _refusal(status: int, retry_after_s: float | None = None, said: str = "no") -> WireResponse:
     headers = {} if retry_after_s is None else {"retry-after": str(retry_after_s)}
-    return WireResponse(status, headers, b'{"error": {"message": "no"}}')
+    return WireResponse(status, headers, json.dumps({"error": {"message": said}}).encode())
 
 
 def _answer(kind: Kind, texts: Sequence[str]) -> bytes:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 # Errors of all AWS services go by many names, and these statuses say what they mean whatever the name.
 _KNOWN_BY_STATUS = frozenset({401, 403, 429, 500, 502, 503, 504})
 
+# What both services mean by their ModelNotReadyException, in the words of servers that load their model.
+NOT_READY = WireResponse(503, {}, b'{"message": "The model is not ready."}')
+
 
 async def invoked(
     limit_s: float, call: Callable[[], Awaitable[WireResponse]], refusal: Callable[["ClientError"], WireResponse]
@@ -51,3 +54,9 @@ def name_of(error: "ClientError") -> str:
     """Return the service's own name for its error."""
     reply = cast("Mapping[str, object]", error.response)
     return cast("Mapping[str, str]", reply.get("Error", {})).get("Code", "")
+
+
+def said_by(error: "ClientError") -> str:
+    """Return the service's own message for its error."""
+    reply = cast("Mapping[str, object]", error.response)
+    return cast("Mapping[str, str]", reply.get("Error", {})).get("Message", "")

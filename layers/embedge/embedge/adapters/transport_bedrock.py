@@ -1,27 +1,23 @@
 """How do bytes travel to a model of Bedrock? InvokeModel, whose own errors become statuses of HTTP."""
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from embedge.adapters.aws_invocation import invoked, status_of
+from embedge.adapters.aws_invocation import NOT_READY, invoked, name_of, said_by, status_of
 from embedge.core.route import Target
 from embedge.ports import WireRequest, WireResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botocore.exceptions import ClientError
 
     from embedge.adapters.aws_clients import AwsClients
 
-# What InvokeModel's errors mean as HTTP. A model that is not ready says so by a 429, and is cold all the same; what the
-# model's own server fails with is its failure. Source: its API reference,
+# What InvokeModel's errors mean as HTTP; what the model's own server fails with is its failure. Source: its reference,
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html, read 2026-11.
 _STATUS = {
     "AccessDeniedException": 403,
     "InternalServerException": 500,
     "ModelErrorException": 500,
-    "ModelNotReadyException": 503,
     "ModelTimeoutException": 504,
     "ResourceNotFoundException": 404,
     "ServiceQuotaExceededException": 429,
@@ -55,5 +51,6 @@ class BedrockTransport:
 
 def _refusal(error: "ClientError") -> WireResponse:
     """Return what the service refused with; its message is about the caller's input only where that is at fault."""
-    said = cast("Mapping[str, Mapping[str, str]]", error.response).get("Error", {}).get("Message", "")
-    return WireResponse(status_of(error, _STATUS), {}, json.dumps({"message": said}).encode())
+    if name_of(error) == "ModelNotReadyException":
+        return NOT_READY
+    return WireResponse(status_of(error, _STATUS), {}, json.dumps({"message": said_by(error)}).encode())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
-from embedge.adapters.aws_invocation import invoked, name_of, status_of
+from embedge.adapters.aws_invocation import NOT_READY, invoked, name_of, said_by, status_of
 from embedge.core.route import Target
 from embedge.ports import WireRequest, WireResponse
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # What InvokeEndpoint's errors mean as HTTP, where the container itself has not said. Source: its API reference,
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html, read 2026-11.
 _STATUS = {
-    "ModelNotReadyException": 503,
     "ServiceUnavailable": 503,
     "ServiceUnavailableException": 503,
     "InternalDependencyException": 503,
@@ -26,6 +25,10 @@ _STATUS = {
     "ValidationError": 404,
 }
 _CONTAINERS_REFUSALS = range(400, 600)
+# What a ValidationError says of an inference component that was scaled to zero; the try itself makes it scale out.
+# Source: AWS's article "Unlock cost savings with the new scale down to zero feature in SageMaker Inference", 2024-12;
+# https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-auto-scaling-zero-instances.html has no words. Read 2026-11.
+_SCALED_TO_ZERO = "no capacity to process this request"
 
 
 class SageMakerTransport:
@@ -59,8 +62,10 @@ def _part_of(target: Target) -> Mapping[str, Any]:
 
 
 def _refusal(error: "ClientError") -> WireResponse:
-    reply = cast("Mapping[str, object]", error.response)
+    reply, name = cast("Mapping[str, object]", error.response), name_of(error)
+    if name == "ModelNotReadyException" or (name == "ValidationError" and _SCALED_TO_ZERO in said_by(error)):
+        return NOT_READY
     original = reply.get("OriginalStatusCode")
-    if name_of(error) == "ModelError" and isinstance(original, int) and original in _CONTAINERS_REFUSALS:
+    if name == "ModelError" and isinstance(original, int) and original in _CONTAINERS_REFUSALS:
         return WireResponse(original, {}, str(reply.get("OriginalMessage", "")).encode())
     return WireResponse(status_of(error, _STATUS), {}, b"")

@@ -29,7 +29,10 @@ _TOO_MUCH_AT_ONCE = re.compile(
     r"|too many inputs|number of (?:texts|inputs)|largest allowed size|payload size|too large",
     re.IGNORECASE,
 )
-_STARTING = re.compile(r"\bloading\b|not ready", re.IGNORECASE)
+# A 503 alone does not say so: vendors answer it when they have too much to do, and waiting for that would be in vain.
+_STARTING = re.compile(
+    r"\bloading\b|not ready|starting up|warming up|\binitiali[sz]ing\b|scal(?:ed to|ing from) zero", re.IGNORECASE
+)
 _NO_EMBEDDINGS = re.compile(r"not support embeddings", re.IGNORECASE)
 _QUOTA_SPENT = re.compile(r"insufficient_quota|insufficient (?:account )?balance|service quota", re.IGNORECASE)
 _MISCONFIGURED = re.compile(
@@ -88,11 +91,9 @@ def _about_the_input(status: int, said: _Said) -> EmbedgeError | None:
 def _about_the_server(response: WireResponse, said: _Said) -> EmbedgeError:
     wait_s = _retry_after_s(response.headers)
     match response.status:
-        case 503:
+        case 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529 if _STARTING.search(said.message):
             return _cold(wait_s)
-        case 408 | 409 | 425 | 429 | 500 | 502 | 504 | 529 if _STARTING.search(said.message):
-            return _cold(wait_s)
-        case 408 | 409 | 425 | 429 | 500 | 502 | 504 | 529:
+        case 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529:
             return UpstreamUnavailable(
                 "The model's provider is busy or down. Please try again shortly.", retry_after_s=wait_s
             )
@@ -110,7 +111,7 @@ def _no_embeddings() -> EmbeddingsNotAvailable:
 
 def _cold(wait_s: float) -> UpstreamCold:
     return UpstreamCold(
-        "The model's provider is starting, or has no room for this call. Please try again shortly.",
+        "The model's provider is starting. Please try again shortly.",
         retry_after_s=wait_s,
     )
 

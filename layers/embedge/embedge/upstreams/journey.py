@@ -23,7 +23,8 @@ MOST_COLD = 12
 class Leg:
     """One target on the way of one call. `ready_s`: not to be asked again before; `out`: not at all any more.
 
-    `cold`: the last answer was that it is starting; `at_once`: it was just made to load its model.
+    `cold`: the last answer was that it is starting; `at_once`: it was just made to load its model; `met`: what came of
+    the last call there.
     """
 
     target: Target
@@ -35,6 +36,7 @@ class Leg:
     cold: bool = False
     reloaded: bool = False
     at_once: bool = False
+    met: EmbedgeError | None = None
 
     def is_permitted(self) -> bool:
         """Tell whether the call may go there now, as far as the target's retry budget goes.
@@ -97,8 +99,8 @@ class Journey:
     def next(self, now_s: float) -> Step:
         """Decide. The same until time passes, a target changes, or something is noted here."""
         met = self._met or deadline_passed()
-        legs = [leg for leg in self._legs if not leg.out and leg.is_permitted()]
-        if not legs or now_s >= self._deadline_s or self._tries >= self._most_tries or self._colds >= MOST_COLD:
+        legs = [leg for leg in self._legs if not leg.out and leg.is_permitted() and self._has_tries_for(leg)]
+        if not legs or now_s >= self._deadline_s:
             return Stop(met)
         waits_s = [leg.wait_s(now_s) for leg in legs]
         if all(waits_s):
@@ -107,8 +109,9 @@ class Journey:
         ready = [leg for leg in asked if leg.ready_s <= now_s]
         if ready:
             return Send(min(ready, key=_turn))
-        until_s = min(leg.ready_s for leg in asked)
-        return Wait(until_s) if until_s < self._deadline_s else Stop(met)
+        soonest = min(asked, key=_readiness)
+        # Where it does not fit, the caller hears of that wait, not of another target that will never serve.
+        return Wait(soonest.ready_s) if soonest.ready_s < self._deadline_s else Stop(soonest.met or met)
 
     def has_failed(self) -> bool:
         """Tell whether the call has failed somewhere already."""
@@ -141,7 +144,7 @@ class Journey:
             self._met = self._met or failure.error
             self._end()
             return
-        self._met = failure.error
+        self._met = leg.met = failure.error
         asked_for_s = failure.error.retry_after_s or 0.0
         match failure.again:
             case "here":
@@ -159,6 +162,13 @@ class Journey:
             case _:
                 leg.out = True
 
+    def _has_tries_for(self, leg: Leg) -> bool:
+        """Tell whether the call may be sent there once more, as far as its own bounds go.
+
+        A server that is starting is waited for also when the tries were used up at others.
+        """
+        return self._colds < MOST_COLD if leg.cold else self._tries < self._most_tries
+
     def _end(self) -> None:
         for leg in self._legs:
             leg.out = True
@@ -175,6 +185,10 @@ SLOW = "The model's provider did not answer in time. Please try again, with fewe
 def _turn(leg: Leg) -> tuple[bool, int]:
     """Order targets: one that was just made to load its model, then those that were asked least."""
     return not leg.at_once, leg.sent
+
+
+def _readiness(leg: Leg) -> float:
+    return leg.ready_s
 
 
 def _nobody_to_ask(wait_s: float) -> UpstreamUnavailable:
