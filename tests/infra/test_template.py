@@ -80,6 +80,19 @@ def test_the_canary_writes_routes_and_nothing_else_in_control_and_reaches_no_oth
     assert sum("dynamodb:" in json.dumps(one["Action"]) for one in _statements(role)) == 1
 
 
+def test_the_guard_writes_tenants_and_nothing_else_in_control_and_reaches_no_other_table(
+    templates: dict[str, Node],
+) -> None:
+    (statement,) = _of_control(templates[ROOT_TEMPLATE], "GuardRole")
+    assert _list(statement["Action"]) == ["dynamodb:Query", "dynamodb:PutItem"]
+    assert statement["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TENANT#*", "TENANTS", "CHANGES"]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+    role = resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")["GuardRole"]
+    assert sum("dynamodb:" in json.dumps(one["Action"]) for one in _statements(role)) == 1
+
+
 def test_the_canary_asks_the_servers_that_the_api_function_asks(templates: dict[str, Node]) -> None:
     roles = resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")
     shared = {"InvokeEndpoints", "ReadSecrets", "ReadSecretParameters", "NeverTheSigningKey", "InvokeModels"}

@@ -324,6 +324,14 @@ class DriftReports(Protocol):
         ...
 
 
+class Notices(Protocol):
+    """What operators see of what nobody has asked for."""
+
+    def tell(self, what: str, fields: Mapping[str, str | int], numbers: Mapping[str, float]) -> None:
+        """Write one log line, and one metrics blob with these numbers."""
+        ...
+
+
 class Telemetry(Protocol):
     """What operators see."""
 

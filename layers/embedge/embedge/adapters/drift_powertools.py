@@ -1,12 +1,11 @@
 """What do operators see of a comparison of targets? A log line for each route, and one EMF blob for all of them."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import TextIO, cast
+from collections.abc import Sequence
+from typing import TextIO
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from embedge.adapters.emf import emit
 from embedge.core.space_check import Watched
 
 
@@ -28,21 +27,15 @@ class PowertoolsDrift:
             level = self._logger.error if problems or route.error else self._logger.info
             level("space", extra={**fields, "error": route.error})
         verdicts = [verdict for route in watched for verdict in route.verdicts]
-        self._emit(
+        emit(
+            self._stream,
+            self._service,
+            self._namespace,
             {
                 "routes_compared": sum(route.error is None for route in watched),
                 "routes_not_compared": sum(route.error is not None for route in watched),
                 "targets_drifting": sum(verdict.drifted for verdict in verdicts),
                 "targets_silent": sum(verdict.problem is not None and not verdict.drifted for verdict in verdicts),
                 "targets_taken_out": sum(len(route.taken_out) for route in watched),
-            }
+            },
         )
-
-    def _emit(self, numbers: Mapping[str, int]) -> None:
-        metrics = EphemeralMetrics(service=self._service, namespace=self._namespace)
-        metrics.add_dimension("service", self._service)
-        for name, value in numbers.items():
-            metrics.add_metric(name, unit=MetricUnit.Count, value=value)
-        blob = cast("Mapping[str, object]", metrics.serialize_metric_set())  # pyright: ignore[reportUnknownMemberType]
-        self._stream.write(json.dumps(blob, separators=(",", ":")) + "\n")
-        self._stream.flush()

@@ -1,0 +1,21 @@
+"""How does a metrics blob look? CloudWatch's embedded metric format, one JSON object in a line of its own.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TextIO, cast
+
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+
+def emit(stream: TextIO, service: str, namespace: str, numbers: Mapping[str, float]) -> None:
+    """Write numbers whose only dimension is the service, and flush the stream."""
+    metrics = EphemeralMetrics(service=service, namespace=namespace)
+    metrics.add_dimension("service", service)
+    for name, value in numbers.items():
+        metrics.add_metric(name, unit=MetricUnit.Count, value=value)
+    blob = cast("Mapping[str, object]", metrics.serialize_metric_set())  # pyright: ignore[reportUnknownMemberType]
+    stream.write(json.dumps(blob, separators=(",", ":")) + "\n")
+    stream.flush()

@@ -1,0 +1,29 @@
+"""Which adapters do the functions run on that answer nobody? Not in bootstrap, which loads the whole API."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TextIO
+
+from embedge.adapters.aws_clients import AwsClients
+from embedge.adapters.control_dynamodb import DynamoDbControlTable
+from embedge.adapters.notices_powertools import PowertoolsNotices
+from embedge.guard import act_and_tell
+from embedge.settings import Settings, SettingsError, Tables
+
+
+def guarding(settings: Settings, stack: str, stream: TextIO) -> Callable[[Mapping[str, object]], Awaitable[None]]:
+    """Build what the guard does with one event; what it did is told on `stream`. Raises: SettingsError."""
+    if not stack:
+        raise SettingsError("EMBEDGE_STACK_NAME is not set: the guard would not know its own alarms.")
+    control = DynamoDbControlTable(AwsClients(), _tables(settings).control)
+    notices = PowertoolsNotices(settings.service, settings.namespace, settings.log_level, stream)
+
+    async def once(event: Mapping[str, object]) -> None:
+        await act_and_tell(event, stack, control, notices)
+
+    return once
+
+
+def _tables(settings: Settings) -> Tables:
+    if not isinstance(settings.state, Tables):
+        raise SettingsError("These functions run on DynamoDB's tables.")
+    return settings.state
