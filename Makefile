@@ -4,7 +4,7 @@ SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
 .PHONY: run token bench bench-quick bench-cold bench-corpus bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
-.PHONY: check test test-peers lock
+.PHONY: check test test-peers test-sam-local lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 	@$(SETUP) run && exec $(PYTHON) -m infra.local
@@ -38,6 +38,10 @@ bench-cold: # init, first and warm request under Lambda's runtime emulator, besi
 
 bench-stampede: # many requests for one new text at once: how often the model is called
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.stampede
+
+test-sam-local: # `sam local start-api` in real containers; red where no container engine can be had
+	@$(SETUP) test && sh tests/tools/setup.sh sam ministack runtime && \
+	EMBEDGE_REQUIRE_CONTAINERS=1 exec $(PYTHON) -m pytest --quiet tests/containers
 
 check: # what a change must pass: format, lint, types, architecture, dead code, the quick tests
 	@$(SETUP) test && exec $(PYTHON) -m tests.run check

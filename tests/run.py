@@ -1,7 +1,7 @@
 """Does everything hold? `python -m tests.run check` in about two minutes, `python -m tests.run test` all of it.
 
 A suite whose tool is not on this machine is skipped, and says so in the last lines; with EMBEDGE_REQUIRE_ALL=1 that
-is a failure.
+is a failure, but for containers: their engine wants root, and what it serves is otherwise tested without one.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _verdict(failed: list[str], skipped: list[str]) -> int:
     if failed:
         print(f"FAILED {', '.join(failed)}")
         return 1
-    if skipped and os.environ.get("EMBEDGE_REQUIRE_ALL") == "1":
+    required = [reason for reason in skipped if not reason.startswith("SKIPPED sam local: ")]
+    if required and os.environ.get("EMBEDGE_REQUIRE_ALL") == "1":
         print("FAILED: EMBEDGE_REQUIRE_ALL=1 and something was skipped")
         return 1
     print("all is well")

@@ -159,10 +159,10 @@ def _refusal(status: int, kind: str, body: dict[str, str | int]) -> Response:
     return Response(orjson.dumps(body), status, headers, _JSON)
 
 
-def _serve(port: int) -> None:
+def _serve(host: str, port: int) -> None:
     """Never returns: ends the process if serving ends."""
     try:
-        listener = listen("127.0.0.1", port)
+        listener = listen(host, port)
         endpoint = Endpoint(MiniLM.load(weights(), os.cpu_count() or 1))
         config = uvicorn.Config(
             endpoint.app,
@@ -188,10 +188,11 @@ def main() -> None:
     # Ctrl-C in a terminal reaches the whole group: a child leaves the end to its parent, who closes stdin.
     signal.signal(signal.SIGINT, signal.SIG_DFL if sys.stdin.isatty() else signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="python -m infra.local.sagemaker")
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0, the default, takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="an address of this machine")
     arguments = parser.parse_args()
     # uvicorn leaves signals alone outside the main thread, which is free to wait for the parent's end.
-    threading.Thread(target=_serve, args=(arguments.port,), daemon=True).start()
+    threading.Thread(target=_serve, args=(arguments.host, arguments.port), daemon=True).start()
     while os.read(0, 4096):
         pass
     os._exit(0)

@@ -42,26 +42,29 @@ class Ministack:
 
     port: int
     log: Path
+    host: str = "127.0.0.1"
 
     @property
     def endpoint(self) -> str:
         """The URL of every service."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
         """What boto, the AWS CLI and SAM read to come here as the account's root."""
-        return {**NO_ACCOUNT, "AWS_ENDPOINT_URL": self.endpoint}
+        return {**NO_ACCOUNT, "AWS_ENDPOINT_URL": self.endpoint, "NO_PROXY": self.host}
 
 
 @contextmanager
-def ministack(*services: str, iam: Literal["enforced", "ignored"] = "ignored") -> Generator[Ministack]:
+def ministack(
+    *services: str, iam: Literal["enforced", "ignored"] = "ignored", host: str = "127.0.0.1"
+) -> Generator[Ministack]:
     """One with these services, empty and forgotten afterwards: `with ministack(*DYNAMODB) as aws`.
 
-    With IAM enforced, each function may do what its role says and nothing else.
+    With IAM enforced, each function may do what its role says and nothing else. `host` is an address of this machine.
     """
     with tempfile.TemporaryDirectory(prefix="ministack-") as folder:
-        started = Ministack(_free_port(), Path(folder) / "log")
+        started = Ministack(_free_port(host), Path(folder) / "log", host)
         process = _start(started, services, iam)
         try:
             _wait_until_healthy(started, process)
@@ -78,7 +81,7 @@ def _start(started: Ministack, services: tuple[str, ...], iam: str) -> subproces
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "STATE_DIR": str(folder / "state"),
-        "BIND_HOST": "127.0.0.1",
+        "BIND_HOST": started.host,
         "GATEWAY_PORT": str(started.port),
         "SERVICES": ",".join(services),
         "AUTH": "true" if iam == "enforced" else "false",
@@ -100,14 +103,14 @@ def _start(started: Ministack, services: tuple[str, ...], iam: str) -> subproces
 def _wait_until_healthy(started: Ministack, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < deadline:
-        if _healthy(started.port):
+        if _healthy(started):
             return
         time.sleep(0.02)
     raise RuntimeError(f"ministack did not start:\n{started.log.read_text()[-2000:]}")
 
 
-def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+def _healthy(started: Ministack) -> bool:
+    connection = http.client.HTTPConnection(started.host, started.port, timeout=1)
     try:
         connection.request("GET", "/_ministack/health")
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -127,7 +130,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])

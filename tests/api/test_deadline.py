@@ -1,0 +1,31 @@
+"""Until when may a request run, whatever is said of when it came?"""
+
+from __future__ import annotations
+
+import pytest
+
+from embedge.api.deadline import seconds_left
+
+NOW_S = 1_780_000_000.0
+LONGEST_S = 60.0
+
+
+@pytest.mark.parametrize(
+    ("taken_ms", "left_s"),
+    [
+        (NOW_S * 1000, 27.5),
+        (NOW_S * 1000 - 10_000, 17.5),
+        (NOW_S * 1000 - 40_000, 0.0),
+        (NOW_S * 1000 + 5_000, 27.5),  # the gateway's clock is ahead
+        (NOW_S - 3600, LONGEST_S),  # `sam local`: seconds, and when it was started
+        (0, LONGEST_S),
+    ],
+)
+def test_the_gateway_s_wait_counts_from_when_it_took_the_request(taken_ms: float, left_s: float) -> None:
+    scope = {"aws.event": {"requestContext": {"requestTimeEpoch": int(taken_ms)}}}
+    assert seconds_left(scope, NOW_S, LONGEST_S) == pytest.approx(left_s)
+
+
+@pytest.mark.parametrize("event", [None, {}, {"requestContext": {"requestTimeEpoch": "soon"}}])
+def test_without_a_time_the_longest_that_is_allowed_counts(event: object) -> None:
+    assert seconds_left({"aws.event": event}, NOW_S, LONGEST_S) == LONGEST_S
