@@ -34,7 +34,7 @@ bench-limits: # the largest requests: memory and time
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.limits
 
 bench-cold: # init, first and warm request under Lambda's runtime emulator, beside a naive function; ARGS="--rounds 9"
-	@$(SETUP) test && sh tests/tools/setup.sh sam ministack runtime && exec $(PYTHON) -m benchmarks.cold $(ARGS)
+	@$(SETUP) test && sh tests/tools/setup.sh sam && exec $(PYTHON) -m benchmarks.function.cold $(ARGS)
 
 bench-stampede: # many requests for one new text at once: how often the model is called
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.stampede

@@ -56,7 +56,7 @@ def _function(into: Path) -> None:
 
 def _as_pip_does(python: Path) -> _Make:
     def install(into: Path) -> None:
-        _run("make", "-s", "-C", "layers/dependencies", "install", f"ARTIFACTS_DIR={into}")
+        _run("make", "-s", "-C", "layers/dependencies", "install", "MACHINE=x86_64", f"ARTIFACTS_DIR={into}")
         _compile(python, into)
 
     return install

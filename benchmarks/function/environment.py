@@ -63,7 +63,7 @@ class Environment:
         with log.open("ab") as written:
             self._process = subprocess.Popen(  # noqa: S603 (our own program)
                 [program.python, "-m", "awslambdaric", "app.handler"],
-                env=_variables(program, self._listener.getsockname()[1]),
+                env=variables_of(program) | {"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self._listener.getsockname()[1]}"},
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
@@ -162,7 +162,7 @@ def _next_event(event: bytes, count: int) -> bytes:
     return head.encode() + event
 
 
-def _variables(program: Program, port: int) -> dict[str, str]:
+def variables_of(program: Program) -> dict[str, str]:
     """Return what Lambda sets: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html."""
     return {
         "PATH": os.environ["PATH"],
@@ -171,7 +171,6 @@ def _variables(program: Program, port: int) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(map(str, program.folders)),
         "_HANDLER": "app.handler",
         "LAMBDA_TASK_ROOT": str(program.folders[0]),
-        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",

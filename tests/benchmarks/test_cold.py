@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.emulator import Function, start
-from tests.e2e.tools import need
+from benchmarks.function.emulator import start
+from benchmarks.function.environment import Program
+from tests.e2e.tools import ROOT, need, python313
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,14 +34,23 @@ def handler(event, context):
 
 
 @pytest.fixture
-def function(tmp_path: Path) -> Function:
+def program(tmp_path: Path) -> Program:
     need("bench-cold", "python3.13", "sam", "runtime")
-    (tmp_path / "app.py").write_text(_HANDLER)
-    return Function("app.handler", tmp_path, [], {})
+    python = python313()
+    assert python is not None
+    (folder := tmp_path / "function").mkdir()
+    (folder / "app.py").write_text(_HANDLER)
+    return Program("app", python, [folder, ROOT / ".tools/runtime/lib/python3.13/site-packages"], {})
 
 
-def test_what_initialising_the_first_and_the_later_requests_took_is_told_apart(function: Function) -> None:
-    started = start(function, [{"seconds": seconds, "status": 200} for seconds in (0.2, 0.0, 0.1)])
+def asking(seconds: float, status: int = 200) -> bytes:
+    return json.dumps({"seconds": seconds, "status": status}).encode()
+
+
+def test_what_initialising_the_first_and_the_later_requests_took_is_told_apart(
+    program: Program, tmp_path: Path
+) -> None:
+    started = start(program, [asking(seconds) for seconds in (0.2, 0.0, 0.1)], tmp_path)
     assert 300 < started.init_processor_ms < 900
     assert started.init_ms > 300
     assert 200 <= started.first_processor_ms < 290
@@ -49,6 +60,6 @@ def test_what_initialising_the_first_and_the_later_requests_took_is_told_apart(f
     assert 100 < started.memory_mb < 200
 
 
-def test_a_request_that_failed_is_no_measurement(function: Function) -> None:
+def test_a_request_that_failed_is_no_measurement(program: Program, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="The function answered"):
-        start(function, [{"seconds": 0.0, "status": 500}])
+        start(program, [asking(0.0, 500)], tmp_path)

@@ -1,7 +1,7 @@
 """How long does Lambda say that a function takes? One execution environment under its runtime interface emulator.
 
 The emulator's REPORT line is not to be believed, so its own log is read: INIT REPORT, and INVOKE RTDONE for each event.
-Processor time and memory are what benchmarks/runtime_child.py, the process inside, counts.
+Processor time and memory are what benchmarks/function/runtime_child.py, the process inside, counts.
 """
 
 import http.client
@@ -9,15 +9,14 @@ import json
 import re
 import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from tests.e2e.tools import ROOT
+from benchmarks.function.artifact import ROOT
+from benchmarks.function.environment import Program, variables_of
 
 _CHILD = Path(__file__).with_name("runtime_child.py")
 _INVOKE = "/2015-03-31/functions/function/invocations"
@@ -25,16 +24,6 @@ _INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)")
 _DONE = re.compile(r"INVOKE RTDONE\(status: success, produced bytes: \d+, duration: ([\d.]+)ms")
 _START_S = 10.0
 _ANSWER_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """What is run: the handler's name, the folder that it is in, what is on the path behind it, its environment."""
-
-    handler: str
-    folder: Path
-    layers: Sequence[Path]
-    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +39,37 @@ class Started:
     memory_mb: float
 
 
-def start(function: Function, events: Sequence[Mapping[str, Any]]) -> Started:
-    """Start it, send these events one after the other, and end it. Raises: SystemExit where one fails."""
-    with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
-        counts, log = Path(folder) / "counts", Path(folder) / "log"
-        port = _free_port()
-        with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 (the emulator, and our own program)
-                _command(function, port, counts), cwd=function.folder, stdout=output, stderr=subprocess.STDOUT
-            )
-        try:
-            for event in events:
-                _ask(port, event, log)
-            _wait_for_lines(counts, len(events) + 1)
-        finally:
-            process.terminate()
-            process.wait()
-        return _read(counts.read_text(encoding="ascii"), log.read_text(errors="replace"), len(events))
+def start(program: Program, events: Sequence[bytes], logs: Path) -> Started:
+    """Start it, send these events one after the other, and end it. Raises: SystemExit where one fails.
+
+    What it writes is in `emulator.log` in the folder of logs, until the next one is started.
+    """
+    log, counts = logs / "emulator.log", logs / "emulator.counts"
+    counts.write_text("", encoding="ascii")
+    port = _free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 (the emulator, and our own program)
+            _command(program, port, counts), cwd=program.folders[0], stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        for event in events:
+            _ask(port, event, log)
+        _wait_for_lines(counts, len(events) + 1)
+    finally:
+        process.terminate()
+        process.wait()
+    return _read(counts.read_text(encoding="ascii"), log.read_text(errors="replace"), len(events))
 
 
-def _command(function: Function, port: int, counts: Path) -> list[str]:
-    """Run with no variable but those that Lambda sets, and the function's own."""
-    path = ":".join(map(str, (function.folder, *function.layers)))
-    variables = {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "en_US.UTF-8",
-        "TZ": ":UTC",
-        "LAMBDA_TASK_ROOT": str(function.folder),
-        "PYTHONPATH": path,
-        "AWS_LAMBDA_FUNCTION_NAME": "measured",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1024",
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": "30",
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        **function.environment,
-    }
+def _command(program: Program, port: int, counts: Path) -> list[str]:
+    """Run with no variable but those that Lambda sets, and the function's own. The emulator gives it its address."""
+    variables = {**variables_of(program), "PATH": "/usr/bin:/bin", "AWS_LAMBDA_FUNCTION_TIMEOUT": "30"}
     return [
         *("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in variables.items())),
         *(str(_emulator()), "--log-level", "info"),
         *("--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
         *("--runtime-api-address", f"127.0.0.1:{_free_port()}"),
-        *(str(ROOT / ".tools/runtime/bin/python"), str(_CHILD), function.handler, str(counts)),
+        *(str(program.python), str(_CHILD), "app.handler", str(counts)),
     ]
 
 
@@ -101,10 +80,10 @@ def _emulator() -> Path:
     raise SystemExit("There is no runtime interface emulator here: tests/tools/setup.sh sam")
 
 
-def _ask(port: int, event: Mapping[str, Any], log: Path) -> None:
+def _ask(port: int, event: bytes, log: Path) -> None:
     connection = _connect(port)
     try:
-        connection.request("POST", _INVOKE, json.dumps(event))
+        connection.request("POST", _INVOKE, event)
         answered = json.loads(connection.getresponse().read())
     finally:
         connection.close()
