@@ -60,14 +60,16 @@ class FakeAnswers:
 
 
 class FakeControlTable:
-    """The ControlTable port: `documents` by (pk, sk); while it is `down`, nothing can be reached."""
+    """The ControlTable port: `documents` by (pk, sk), partitions `queried`; while `down`, nothing can be reached."""
 
     def __init__(self, documents: Mapping[tuple[str, str], str] | None = None) -> None:
         self.documents = dict(documents or {})
         self.down = False
         self.calls = 0
+        self.queried: list[str] = []
 
     async def query(self, pk: str) -> Mapping[str, str]:
+        self.queried.append(pk)
         self._reach()
         return {sk: document for (partition, sk), document in self.documents.items() if partition == pk}
 

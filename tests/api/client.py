@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from embedge.adapters.authenticator_jwt import JwtAuthenticator
-from embedge.adapters.keys_control import KeySet
 from embedge.api.app import Serving, create_app
 from embedge.api.carriage import Carriage
 from embedge.cli.signing import KeyPair, new_key_pair, sign
@@ -17,6 +15,7 @@ from embedge.core.identity import ISSUED_SCOPES, Grant
 from embedge.usage import Books
 from tests.embed.world import MODEL, Setup, World
 from tests.fakes import FakeAnswers
+from tests.identity import Identity
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -47,9 +46,7 @@ class Caller:
         self.records = Records()
         self.world.control.documents["KEYS", KEYS.kid] = KEYS.public_jwk
         clock = self.world.clock
-        keys = KeySet(self.world.control, clock, self.world.faults.append)
-        limits = self.world.setup.limits
-        authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", limits)
+        authenticator = Identity(self.world.control, clock, self.world.setup.limits).authenticator
         services = replace(self.world.services, **{"authenticator": authenticator, **ports})
         self.answers = FakeAnswers()
         carriage = Carriage(self.world.setup.largest_bytes, self.answers)

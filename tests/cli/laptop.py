@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner, Result
 
-from embedge.adapters.authenticator_jwt import JwtAuthenticator
 from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_sqlite import SqliteControlTable
-from embedge.adapters.keys_control import KeySet
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.cli import main
 from embedge.settings import DEFAULT_LIMITS
 from tests.fakes import FakeClock
+from tests.identity import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,10 +73,9 @@ class Laptop:
         """Return whom the router takes the bearer of a token for."""
         database = SqliteState(self.state / "embedge.db")
         clock = clock or SystemClock()
-        keys = KeySet(SqliteControlTable(database), clock, list[str]().append)
-        authenticator = JwtAuthenticator(keys, clock, "embedge", "embedge", DEFAULT_LIMITS)
+        authenticator = Identity(SqliteControlTable(database), clock, DEFAULT_LIMITS).authenticator
         try:
-            return asyncio.run(authenticator.verify(f"Bearer {token}"))
+            return asyncio.run(authenticator.confirm(f"Bearer {token}"))
         finally:
             database.close()
 

@@ -145,6 +145,9 @@ class Authenticator:
         tenant = credential or ""
         return Principal(tenant, frozenset({"embeddings"}), ("*",), self._limits.get(tenant, LIMITS))
 
+    async def confirm(self, credential: str | None) -> Principal:
+        return await self.verify(credential)
+
 
 @dataclass(frozen=True)
 class Setup:

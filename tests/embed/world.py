@@ -160,6 +160,9 @@ class Authenticator:
         del credential
         return self.principal
 
+    async def confirm(self, credential: str | None) -> Principal:
+        return await self.verify(credential)
+
 
 class Counter:
     """The Tokenizers port: counts as the server does, or cannot."""

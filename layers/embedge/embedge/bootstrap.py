@@ -8,7 +8,7 @@ from typing import TextIO
 
 from embedge.adapters.answers_folder import FolderAnswers
 from embedge.adapters.answers_s3 import S3Answers
-from embedge.adapters.authenticator_jwt import JwtAuthenticator
+from embedge.adapters.authenticator_jwt import Checks, JwtAuthenticator
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
 from embedge.adapters.cache_entries_sqlite import SqliteCacheEntries
@@ -17,7 +17,12 @@ from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.control_sqlite import SqliteControlTable
-from embedge.adapters.keys_control import KeySet
+from embedge.adapters.issuers_control import Believed, Issuers, KeySet
+from embedge.adapters.jwks_httpx import HttpxKeyDocuments
+from embedge.adapters.kept_control import KeptControl
+from embedge.adapters.keys_control import OwnKeySet
+from embedge.adapters.keys_jwks import PublishedKeySet
+from embedge.adapters.keys_secret import SecretKeySet
 from embedge.adapters.leases_dynamodb import DynamoDbLeases
 from embedge.adapters.leases_sqlite import SqliteLeases
 from embedge.adapters.ledger_items_dynamodb import DynamoDbLedgerItems
@@ -25,6 +30,7 @@ from embedge.adapters.ledger_items_sqlite import SqliteLedgerItems
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
+from embedge.adapters.newcomers_ledger import LedgerNewcomers
 from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
@@ -43,6 +49,7 @@ from embedge.api.app import Serving
 from embedge.api.carriage import Carriage
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, NO_CHARGE, StorePrices
 from embedge.core.cache_policy import CachePolicy
+from embedge.core.issuer import Issuer, OwnKeys, PublishedKeys, SharedSecret, own_issuer
 from embedge.core.route import TransportName
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
@@ -57,6 +64,7 @@ from embedge.ports import (
     Leases,
     LedgerItems,
     LedgerTable,
+    NamedSecrets,
     Probing,
     SigningKeys,
     Transport,
@@ -106,11 +114,12 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         await aws.close()
         state.close()
 
+    secrets = ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault)
+    kept = KeptControl(state.control, clock, telemetry.fault)
+    checks = Checks(kept, LedgerNewcomers(state.ledger, clock), settings.limits, telemetry.fault)
     cache = MemoryCache(state.cache, clock, settings.memory_cache_bytes)
     services = Services(
-        authenticator=JwtAuthenticator(
-            KeySet(state.control, clock, telemetry.fault), clock, settings.issuer, settings.audience, settings.limits
-        ),
+        authenticator=JwtAuthenticator(_issuers(settings, kept, secrets, telemetry.fault), checks, clock),
         routes=ControlRoutes(state.control, clock, telemetry.fault),
         purges=ControlPurges(state.control, clock, telemetry.fault),
         rates=GcraRates(state.ledger, clock),
@@ -123,7 +132,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         tokenizers=LocalTokenizers(telemetry.fault),
         upstreams=Upstreams(
             _transports(https, aws),
-            ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault),
+            secrets,
             random.random,
             telemetry.fault,
         ),
@@ -135,6 +144,23 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     return Serving(
         services, books, telemetry, clock, settings.longest_request_s, carriage, close, settings.cors_origins
     )
+
+
+def _issuers(settings: Settings, kept: KeptControl, secrets: NamedSecrets, on_fault: Callable[[str], None]) -> Issuers:
+    """Return whose tokens are believed; keys are fetched when the first token of an issuer comes."""
+    clock, own = SystemClock(), own_issuer(settings.issuer, settings.audience)
+    own_keys, documents = OwnKeySet(kept, clock, on_fault), HttpxKeyDocuments()
+
+    def keys_of(issuer: Issuer) -> KeySet:
+        match issuer.keys:
+            case PublishedKeys():
+                return PublishedKeySet(issuer.keys, documents, clock, on_fault)
+            case SharedSecret(reference):
+                return SecretKeySet(reference, secrets)
+            case OwnKeys():
+                return own_keys
+
+    return Issuers(Believed(own, own_keys), kept, keys_of, on_fault)
 
 
 def watch(settings: Settings, stream: TextIO) -> Callable[[], Awaitable[None]]:

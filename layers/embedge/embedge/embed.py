@@ -18,11 +18,13 @@ from embedge.core.admission import Wanted, WantedInput, check_answer_size, check
 from embedge.core.assembly import Embedded, in_order, makers, miscounted_calls, saved_nano_usd, stored_form
 from embedge.core.batching import Plan, plan_calls
 from embedge.core.cache_policy import CachePolicy, Weighing
+from embedge.core.gcra import RateState
 from embedge.core.provenance import Provenance
 from embedge.core.request import Call, Observation, Principal
-from embedge.core.routing import choose, require_scope
+from embedge.core.route import Route
+from embedge.core.routing import choose, require_model, require_scope
 from embedge.core.vector_codec import StoredVector
-from embedge.errors import BudgetSpent, EmbedgeError, TokenRateLimited
+from embedge.errors import BudgetSpent, EmbedgeError, ServiceUnavailable, TokenRateLimited
 from embedge.flights import Flights
 from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Memory, Purges, Rates, Routes, Tokenizers, Usage
 from embedge.upstreams import Counting, Fetched, Order, Upstreams
@@ -75,7 +77,7 @@ async def embed(call: Call, services: Services) -> Embedded:
     weighing = services.cache_policy.weigh(wanted, principal.tenant, held)
     with services.flights.looking() as landed:
         looking = services.cache.get_many(weighing.keys, route.space.dimensions, principal.tenant)
-        rate, read = await _together(services.rates.admit(principal), looking)
+        (principal, rate), read = await _together(_admit(call, services, principal, route), looking)
     weighing.found(read)
     cached = {**held, **read}
     call.observation.rates = (rate,)
@@ -104,6 +106,21 @@ def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
     if wanted.route.admit == "never":
         return {}
     return memory.held(wanted.keys(), wanted.route.space.dimensions)
+
+
+async def _admit(call: Call, services: Services, known: Principal, route: Route) -> tuple[Principal, RateState]:
+    """Let pass who may go on, also by what has changed since the principal was `known`; admit the request.
+
+    Raises: AuthenticationFailed, PermissionDenied, LimitReached, ServiceUnavailable.
+    """
+    principal = await services.authenticator.confirm(call.credential)
+    require_scope(principal, "embeddings")
+    require_model(principal, route)
+    if principal.tenant != known.tenant:  # its issuer has just been given other names
+        raise ServiceUnavailable(
+            "Your tenant has another name since this request came. Send it again.", retry_after_s=1
+        )
+    return principal, await services.rates.admit(principal)
 
 
 @dataclass(frozen=True, slots=True)

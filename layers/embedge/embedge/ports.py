@@ -9,6 +9,7 @@ from embedge.core.balance import Claim, Settled
 from embedge.core.conditional_update import ConditionalUpdate, Item, Outcome
 from embedge.core.gcra import RateState
 from embedge.core.generations import Generations
+from embedge.core.issuer import Issuer, PublishedKeys
 from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
 from embedge.core.request import EmbeddingRequest, Observation, Principal
 from embedge.core.route import Route, Target
@@ -29,7 +30,41 @@ class Authenticator(Protocol):
     """Who is asking?"""
 
     async def verify(self, credential: str | None) -> Principal:
-        """Return whom the Authorization header proves. Raises: AuthenticationFailed, ServiceUnavailable."""
+        """Return whom the Authorization header proves, with the limits that are known by now.
+
+        Raises: AuthenticationFailed, ServiceUnavailable; TenantBlocked where that is known already.
+        """
+        ...
+
+    async def confirm(self, credential: str | None) -> Principal:
+        """Return the same as of at most 15 seconds ago: nobody may be served before.
+
+        Raises: AuthenticationFailed, TenantBlocked, ServiceUnavailable.
+        """
+        ...
+
+
+class KeyDocuments(Protocol):
+    """The keys that issuers publish."""
+
+    async def fetch(self, published: PublishedKeys) -> bytes:
+        """Return the key set that is there now, at most 64 KB. Raises: ServiceUnavailable."""
+        ...
+
+
+class NamedSecrets(Protocol):
+    """Secrets that are sent nowhere, by reference."""
+
+    async def named(self, reference: str) -> str:
+        """Return what a reference names. Raises: ServiceUnavailable."""
+        ...
+
+
+class Newcomers(Protocol):
+    """How many tenants may an issuer bring that nobody has named?"""
+
+    async def admit(self, issuer: Issuer, tenant: str) -> None:
+        """Let a tenant pass that was seen before, or may still come. Raises: TenantBlocked, ServiceUnavailable."""
         ...
 
 

@@ -40,7 +40,7 @@ class _Kept:
 
 
 class ReferencedSecrets:
-    """The Secrets port."""
+    """The Secrets port, and NamedSecrets."""
 
     def __init__(
         self, given: Mapping[str, str], clients: "AwsClients", clock: Clock, on_fault: Callable[[str], None]
@@ -65,6 +65,10 @@ class ReferencedSecrets:
             return None
         secret = await self._known(target.secret, self._clock.now_s() - _SOONEST_AGAIN_S, unless=rejected)
         return None if secret.key == rejected else self._for(target, secret)
+
+    async def named(self, reference: str) -> str:
+        """Return what a reference names, for a use on this side alone. Raises: ServiceUnavailable."""
+        return (await self._known(reference, self._clock.now_s() - _KEEP_S)).key
 
     def _for(self, target: Target, secret: Secret) -> str:
         if not secret.may_go_to(target.endpoint):

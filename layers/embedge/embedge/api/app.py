@@ -92,14 +92,14 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
 
     @app.api_route("/v1/models", methods=_READ)
     async def list_models(request: Request) -> Response:
-        principal = await services.authenticator.verify(request.headers.get("authorization"))
+        principal = await services.authenticator.confirm(request.headers.get("authorization"))
         _observation(request).tenant = principal.tenant
         require_scope(principal, "models")
         return _json(models.listed(await services.routes.current(), principal))
 
     @app.api_route("/v1/models/{model:path}", methods=_READ)
     async def retrieve_model(request: Request, model: str) -> Response:
-        principal = await services.authenticator.verify(request.headers.get("authorization"))
+        principal = await services.authenticator.confirm(request.headers.get("authorization"))
         _observation(request).tenant = principal.tenant
         require_scope(principal, "models")
         return _json(models.described(choose(await services.routes.current(), principal, model)))

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from embedge.cli.cache_commands import cache
+from embedge.cli.issuer_commands import issuer
 from embedge.cli.key_commands import keys
 from embedge.cli.route_commands import routes
 from embedge.cli.tenant_commands import tenant
@@ -30,6 +31,7 @@ def main(context: click.Context, stack: str | None, state: str) -> None:
 
 
 main.add_command(cache)
+main.add_command(issuer)
 main.add_command(keys)
 main.add_command(token)
 main.add_command(routes)

@@ -22,6 +22,23 @@ def leads_inside(url: str) -> bool:
         return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
 
 
+def wrong_url(url: str, *, private: bool) -> str | None:
+    """Say what is wrong with the URL of who is to be asked, if anything is; only what is private may lie inside."""
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:
+            return "a URL such as https://api.openai.com/v1 is needed"
+    except ValueError:
+        return "this is not a URL"
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return "no user, password or fragment may stand in it; a key is named by `secret`"
+    if parts.scheme != "https" and not (private and parts.scheme == "http"):
+        return "it must be https, or http for a target that says `private: true`"
+    if leads_inside(url) and not private:
+        return "it leads inside; a target that is meant to says `private: true`"
+    return None
+
+
 def _innermost(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if isinstance(ip, IPv4Address):
         return ip

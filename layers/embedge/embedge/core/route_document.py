@@ -15,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 from typing_extensions import override
 
-from embedge.core.address import leads_inside
+from embedge.core.address import wrong_url
 from embedge.core.route import (
     MAX_DIMENSIONS,
     Admit,
@@ -187,7 +186,7 @@ class _Route(_Document):
 
     def _problems_of_targets(self) -> Iterator[Problem]:
         for place, target in enumerate(self.targets):
-            wrong = _wrong_url(target.endpoint, private=target.private) if target.transport == "https" else None
+            wrong = wrong_url(target.endpoint, private=target.private) if target.transport == "https" else None
             if wrong:
                 yield Problem(("targets", place, "endpoint"), wrong)
         if len({target.id for target in self.targets}) < len(self.targets):
@@ -224,23 +223,6 @@ class _Route(_Document):
 
 def _nano_usd(usd: Decimal | None) -> int | None:
     return None if usd is None else int(usd * _NANO)
-
-
-def _wrong_url(url: str, *, private: bool) -> str | None:
-    """Say what is wrong with an endpoint's URL, if anything is."""
-    try:
-        parts = urlsplit(url)
-        if not parts.hostname or parts.port == 0:
-            return "a URL such as https://api.openai.com/v1 is needed"
-    except ValueError:
-        return "this is not a URL"
-    if parts.username is not None or parts.password is not None or parts.fragment:
-        return "no user, password or fragment may stand in it; a key is named by `secret`"
-    if parts.scheme != "https" and not (private and parts.scheme == "http"):
-        return "it must be https, or http for a target that says `private: true`"
-    if leads_inside(url) and not private:
-        return "it leads inside; a target that is meant to says `private: true`"
-    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,12 +29,17 @@ def choose(routes: Mapping[str, Route], principal: Principal, model: str) -> Rou
             "The model in this request does not exist here. GET /v1/models lists those that do.",
             param="model",
         )
+    require_model(principal, route)
+    return route
+
+
+def require_model(principal: Principal, route: Route) -> None:
+    """Let pass only who may use this model. Raises: ModelNotAllowed."""
     if not may_use(principal, route):
         raise ModelNotAllowed(
             f"This token may not use the model {route.alias}. Ask whoever issued it, or take one of GET /v1/models.",
             param="model",
         )
-    return route
 
 
 def may_use(principal: Principal, route: Route) -> bool:

@@ -46,7 +46,7 @@ _Pattern: TypeAlias = Annotated[str, Field(min_length=1, max_length=200, pattern
 
 
 class _Read(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class _Budgets(_Read):
@@ -60,11 +60,26 @@ class _ModelRate(_Read):
     tokens_per_minute: _PerMinute | None = None
 
 
-class _Tenant(_Read):
-    version: Annotated[int, Field(ge=1, lt=2**53)]
+class LimitsRead(_Read):
+    """What may be said of limits, in a tenant's document or in another one."""
+
     budget_usd: _Budgets = _Budgets()
     requests_per_minute: _PerMinute | _None | None = None
     tokens_per_minute: _PerMinute | _None | None = None
+
+    def document(self) -> "TenantDocument":
+        """Return it as a document that says nothing else."""
+        return TenantDocument(
+            day_nano_usd=_nano(self.budget_usd.day),
+            month_nano_usd=_nano(self.budget_usd.month),
+            total_nano_usd=_nano(self.budget_usd.total),
+            requests_per_minute=_limit(self.requests_per_minute),
+            tokens_per_minute=_limit(self.tokens_per_minute),
+        )
+
+
+class _Tenant(LimitsRead):
+    version: Annotated[int, Field(ge=1, lt=2**53)]
     model_rates: Annotated[dict[_Pattern, _ModelRate], Field(max_length=20)] = {}
     models: Annotated[tuple[_Pattern, ...], Field(max_length=100)] = ("*",)
     tier: ServiceTier = "auto"
@@ -148,13 +163,9 @@ def parse_tenant(document: str) -> TenantDocument:
     except ValidationError as error:
         wrong = (f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
         raise InvalidValue(f"This says nothing of a tenant that can be understood: {'; '.join(wrong)}") from error
-    return TenantDocument(
+    return replace(
+        read.document(),
         version=read.version,
-        day_nano_usd=_nano(read.budget_usd.day),
-        month_nano_usd=_nano(read.budget_usd.month),
-        total_nano_usd=_nano(read.budget_usd.total),
-        requests_per_minute=_limit(read.requests_per_minute),
-        tokens_per_minute=_limit(read.tokens_per_minute),
         model_rates=tuple(
             ModelRate(pattern, rate.requests_per_minute, rate.tokens_per_minute)
             for pattern, rate in read.model_rates.items()

@@ -1,0 +1,146 @@
+"""Is who was blocked or taken back refused everywhere, soon, and does everybody else keep what Control grants?"""
+
+from __future__ import annotations
+
+import pytest
+
+from embedge import tenancy
+from embedge.core.request import NO_LIMIT, ModelRate
+from embedge.core.tenant_document import EVERYBODY, Block, TenantDocument
+from embedge.errors import CredentialRevoked, EmbedgeError, ServiceUnavailable, TenantBlocked
+from tests.adapters.test_authenticator_jwt import HEADER, LIMITS, NOW, OURS, Door, claims, signed
+
+
+class Lodge(Door):
+    """A door whose tenants' documents an operator writes."""
+
+    async def says(self, tenant: str, document: TenantDocument) -> None:
+        await tenancy.put(self.control, tenant, lambda _: document)
+
+    async def blocks(self, tenant: str, source: str = "operator", *, blocked: bool = True) -> None:
+        await tenancy.say(self.control, tenant, source, Block(blocked=blocked, at_s=self.clock.now_s()))
+
+    async def takes_back(self, partition: str) -> None:
+        self.control.documents[partition, "-"] = "{}"
+        await tenancy.announce(self.control, partition)
+
+
+TOKEN = signed(HEADER, claims(exp=NOW + 86_400))
+
+
+async def test_a_tenant_of_whom_nobody_has_said_anything_has_the_deployments_limits() -> None:
+    principal = await Lodge().opens(TOKEN)
+    assert (principal.limits, principal.narrower_models, principal.tier) == (LIMITS, (), "auto")
+
+
+async def test_what_is_said_of_a_tenant_is_heard_of_within_fifteen_seconds() -> None:
+    lodge = Lodge()
+    await lodge.opens(TOKEN)
+    rate = ModelRate("text-*", 5)
+    document = TenantDocument(0, 1, 2, NO_LIMIT, 4, 5, (rate,), ("text-*",), "flex", 50)
+    await lodge.says("acme", document)
+    lodge.clock.pass_time(15.1)
+    principal = await lodge.opens(TOKEN)
+    limits = principal.limits
+    assert (limits.day_nano_usd, limits.month_nano_usd, limits.total_nano_usd) == (1, 2, NO_LIMIT)
+    assert (limits.requests_per_minute, limits.tokens_per_minute, limits.models) == (4, 5, (rate,))
+    assert (limits.version, limits.over_limit_percent) == (1, 50)
+    assert (principal.tier, principal.narrower_models) == ("flex", (("text-*",),))
+
+
+@pytest.mark.parametrize("who", ["acme", EVERYBODY])
+@pytest.mark.parametrize("frozen_s", [15.1, 7_200])
+async def test_who_is_blocked_is_refused_also_by_who_was_frozen_meanwhile(who: str, frozen_s: float) -> None:
+    lodge = Lodge()
+    await lodge.opens(TOKEN)
+    await lodge.blocks(who)
+    lodge.clock.pass_time(frozen_s)
+    await lodge.authenticator.verify(f"Bearer {TOKEN}")  # by what is known; nothing was read for it
+    await lodge.stays_shut(TOKEN, TenantBlocked)
+    with pytest.raises(TenantBlocked):  # now it is known
+        await lodge.authenticator.verify(f"Bearer {TOKEN}")
+
+
+async def test_what_is_known_to_be_blocked_no_longer_is_not_refused_by_what_was_known_before() -> None:
+    lodge = Lodge()
+    await lodge.blocks("acme")
+    await lodge.stays_shut(TOKEN, TenantBlocked)
+    await lodge.blocks("acme", "guard#burn")
+    lodge.clock.pass_time(1)
+    await lodge.blocks("acme", blocked=False)
+    lodge.clock.pass_time(16)
+    await lodge.stays_shut(TOKEN, TenantBlocked)
+    await lodge.blocks("acme", "guard#burn", blocked=False)
+    lodge.clock.pass_time(16)
+    await lodge.opens(TOKEN)
+
+
+async def test_another_tenant_is_not_blocked() -> None:
+    lodge = Lodge()
+    await lodge.blocks("acme")
+    await lodge.opens(signed(HEADER, claims(tenant="zoo", jti="other")))
+
+
+@pytest.mark.parametrize("partition", ["REVOKED#own#token-1", "REVOKED#own#kid:ours"])
+@pytest.mark.parametrize("frozen_s", [15.1, 7_200])
+async def test_who_was_taken_back_is_refused_though_it_is_remembered(partition: str, frozen_s: float) -> None:
+    lodge = Lodge()
+    await lodge.opens(TOKEN)
+    await lodge.takes_back(partition)
+    lodge.clock.pass_time(frozen_s)
+    await lodge.stays_shut(TOKEN, CredentialRevoked)
+    await lodge.stays_shut(TOKEN, CredentialRevoked)
+
+
+async def test_what_another_issuer_calls_the_same_is_another_token() -> None:
+    lodge = Lodge()
+    await lodge.takes_back("REVOKED#okta#token-1")
+    await lodge.takes_back("REVOKED#own#token-2")
+    await lodge.opens(TOKEN)
+
+
+@pytest.mark.parametrize("jti", [..., "", "a b", "kid:ours", "x" * 65, "own#token-1"])
+async def test_a_token_without_a_plain_name_is_known_by_its_hash(jti: object) -> None:
+    lodge, token = Lodge(), signed(HEADER, claims(jti=jti))
+    principal = await lodge.opens(token)
+    assert len(principal.token_id) == 64
+    await lodge.takes_back(f"REVOKED#own#{principal.token_id}")
+    lodge.clock.pass_time(16)
+    await lodge.stays_shut(token, CredentialRevoked)
+    await lodge.opens(signed(HEADER, claims(jti=jti, iat=1)))
+
+
+async def test_while_control_is_down_nobody_is_let_in_of_whom_nothing_is_known() -> None:
+    lodge = Lodge()
+    await lodge.opens(TOKEN)
+    lodge.control.down = True
+    await lodge.opens(TOKEN)
+    await lodge.stays_shut(signed(HEADER, claims(tenant="zoo", jti="other")), ServiceUnavailable)
+    lodge.clock.pass_time(300)
+    await lodge.opens(TOKEN)
+    lodge.clock.pass_time(1)
+    await lodge.stays_shut(TOKEN, ServiceUnavailable)
+
+
+async def test_limits_that_cannot_be_read_are_no_limits_of_the_deployment() -> None:
+    lodge = Lodge()
+    lodge.control.documents["TENANT#acme", "CONF"] = '{"version": 1, "budget_usd": {"day": "five"}}'
+    await lodge.stays_shut(TOKEN, ServiceUnavailable)
+    assert "tenant_unreadable" in lodge.faults
+
+
+async def test_a_request_of_a_known_bearer_reads_nothing() -> None:
+    lodge = Lodge()
+    await lodge.opens(TOKEN)
+    lodge.control.queried.clear()
+    for _ in range(100):
+        await lodge.opens(TOKEN)
+    assert lodge.control.queried == []
+
+
+async def test_what_is_refused_says_nothing_of_the_token_or_the_tenant() -> None:
+    lodge = Lodge()
+    await lodge.blocks("acme", "guard#secret-alarm")
+    with pytest.raises(EmbedgeError) as refused:
+        await lodge.authenticator.confirm(f"Bearer {TOKEN}")
+    assert not any(word in refused.value.message for word in ("acme", "token-1", "secret-alarm", OURS.kid))
