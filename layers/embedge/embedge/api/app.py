@@ -123,7 +123,7 @@ def _add_usage(app: FastAPI, serving: Serving) -> None:
 
     @app.api_route("/v1/usage", methods=_READ)
     async def read_usage(request: Request) -> Response:
-        principal = await services.authenticator.verify(request.headers.get("authorization"))
+        principal = await services.authenticator.confirm(request.headers.get("authorization"))
         seen = _observation(request)
         seen.tenant = principal.tenant
         require_scope(principal, "usage")
