@@ -26,7 +26,7 @@ _LOOKS_LIKE_A_KEY = re.compile(r"\S*(?:sk-|hf_|jina_|Bearer |AKIA|eyJ|[\w-]{32})
 # What servers say where a status alone says too little; most of it stands in golden samples, with its source.
 _TOO_MUCH_AT_ONCE = re.compile(
     r"batch size|max(?:imum)? batch|tokens (?:in|per) (?:submitted )?batch|tokens per request|array (?:too long|length)"
-    r"|too many inputs|number of (?:texts|inputs)|largest allowed size|payload size|too large",
+    r"|too many inputs|number of (?:texts|inputs)|largest allowed size|payload size|too large|at most \d+ items",
     re.IGNORECASE,
 )
 # A 503 alone does not say so: vendors answer it when they have too much to do, and waiting for that would be in vain.
@@ -130,8 +130,9 @@ def _our_fault(status: int) -> UpstreamRejected:
 def _said(body: bytes) -> _Said:
     """Read a refusal wherever it stands.
 
-    An object under `error` (OpenAI) or `detail` (Jina), there as a mere message (TEI, Ollama; Voyage), or the document
-    itself (Cohere, Bedrock, SiliconFlow, TEI's OpenAI-compatible route).
+    An object under `error` (OpenAI) or `detail` (Jina), there as a mere message (TEI, Ollama; Voyage) or as a list of
+    what is wrong (FastAPI's servers), or the document itself (Cohere, Bedrock, SiliconFlow, TEI's OpenAI-compatible
+    route).
     """
     try:
         refusal = json_of(body)
@@ -140,10 +141,17 @@ def _said(body: bytes) -> _Said:
     if isinstance(refusal, Mapping):
         document = cast("Mapping[str, object]", refusal)
         refusal = document.get("error", document.get("detail", document))
-    fields = cast("Mapping[str, object]", refusal) if isinstance(refusal, Mapping) else {"message": refusal}
-    message, code = fields.get("message"), fields.get("code")
+    fields = _fields(refusal)
+    message, code = fields.get("message", fields.get("msg")), fields.get("code")
     # Cut first: no pattern is worth the time that an endless message takes.
     return _Said(message[:_LONGEST_MESSAGE] if isinstance(message, str) else "", code if isinstance(code, str) else "")
+
+
+def _fields(refusal: object) -> Mapping[str, object]:
+    """Return what a refusal has: of a list the first one's, and a mere message as what it is."""
+    several = cast("list[object]", refusal) if isinstance(refusal, list) else [refusal]
+    one = several[0] if several else None
+    return cast("Mapping[str, object]", one) if isinstance(one, Mapping) else {"message": one}
 
 
 def _passed_on(message: str) -> str:

@@ -15,8 +15,8 @@ from embedge.upstreams.verdict import Failure
 
 # Tries of one call, whatever its targets; with more targets than that, one at each.
 MOST_TRIES = 3
-# A server that is starting is asked so often in addition; with their pauses that is half a minute, or the deadline.
-MOST_COLD = 12
+# A server that is starting is asked so often in addition; with their pauses that is longer than any deadline on Lambda.
+MOST_COLD = 48
 
 
 @dataclass(slots=True)
