@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from embedge.api.app import create_app
-from embedge.bootstrap import Operation, operate_folder, serve
+from embedge.bootstrap import LOG_FILE, Operation, operate_folder, serve
 from embedge.cli.key_commands import init_keys
 from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
@@ -45,7 +45,6 @@ from infra.local.routes import embedded_model, openai_models
 _LONGEST_REQUEST_S = 120.0
 _KEEP_ALIVE_S = 75
 _TOKEN_S = 30 * 86_400
-_LOG = "embedge.log"
 _LARGEST_LOG_BYTES = 20_000_000
 _LONGEST_PAUSE_S = 10
 _MOST_FILES = 65_536
@@ -82,7 +81,7 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
         operation = operate_folder(folder, settings)
         token = await _prepare(operation, offer_openai=bool(openai))
         await operation.close()
-        log = stack.enter_context(_log(folder / _LOG))
+        log = stack.enter_context(_log(folder / LOG_FILE))
         stand_in = SageMakerStandIn(f"http://127.0.0.1:{await model.ready()}")
         (folder / STAND_IN).write_text(stand_in.url, encoding="ascii")  # for `embedge routes verify`
         stack.callback((folder / STAND_IN).unlink, missing_ok=True)
@@ -223,7 +222,7 @@ client = OpenAI(base_url="{base}", api_key="{token}")
 answer = client.embeddings.create(model="local/minilm", input=["hello", "world"])
 print(len(answer.data), "vectors of", len(answer.data[0].embedding), "numbers,", answer.usage.total_tokens, "tokens")
 
-State and keys are in {folder}/, the log is {folder / _LOG}. `make token` prints a new token. Ctrl-C stops everything.
+State and keys are in {folder}/, the log is {folder / LOG_FILE}. `make token` prints a token. Ctrl-C stops everything.
 """
 
 

@@ -43,7 +43,7 @@ SERVED = st.builds(
     cache_spent_nano_usd=COUNTS,
 )
 UNITS = {"latency_ms": "Milliseconds", "cost_usd": "None", "saved_usd": "None", "cache_spent_usd": "None"}
-PROPERTIES = {"tenant", "bot", "project", "user", "request_id", "status"}
+PROPERTIES = {"tenant", "bot", "project", "user", "usage_day", "request_id", "status"}
 
 
 class Stream(io.StringIO):
@@ -130,6 +130,7 @@ def test_who_asked_is_a_property_and_never_a_dimension_or_a_metric(seen: Observa
     assert PROPERTIES.isdisjoint(directive["Dimensions"][0])
     assert PROPERTIES.isdisjoint(definition["Name"] for definition in directive["Metrics"])
     who = {"tenant": seen.tenant, "bot": seen.bot, "project": seen.project, "user": seen.user}
+    who["usage_day"] = seen.usage_day
     said = {**{name: text for name, text in who.items() if text}, "request_id": "request-1", "status": 200}
     assert {name: blob[name] for name in PROPERTIES if name in blob} == said
     assert {name: line[name] for name in PROPERTIES if name in line} == said

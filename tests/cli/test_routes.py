@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.signing_keys_file import FileSigningKeys
+from embedge.adapters.usage_records_file import FileUsageRecords
 from embedge.bootstrap import Operation
 from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
@@ -250,7 +251,18 @@ async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation
         await asyncio.sleep(0)
 
     keys, entries = FileSigningKeys(folder), FakeCache(FakeClock())
-    operation = Operation(control, keys, FakeProbing(), entries, NoUsage(), SystemClock(), "i", "a", close)
+    operation = Operation(
+        control,
+        keys,
+        FakeProbing(),
+        entries,
+        NoUsage(),
+        FileUsageRecords(folder / "log"),
+        SystemClock(),
+        "i",
+        "a",
+        close,
+    )
     routes = {name: document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"}) for name in "abc"}
     files = {name: json.dumps(written).encode() for name, written in routes.items()}
     return operation, await plan_routes(operation, routes_in(files))

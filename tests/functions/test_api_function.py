@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from embedge.core.request import MAX_BODY_BYTES
+from embedge.core.usage_record import read_record
 from infra.local.routes import embedded_model
 from tests.e2e.deploy import build
 from tests.e2e.ministack import DYNAMODB, Ministack, ministack
@@ -64,6 +65,18 @@ print("\\n" + json.dumps(answers))
 """
 
 
+# The same, but for a process that is gone once it has answered: what it had not written by then, nobody ever sees.
+_CUT_OFF = (
+    _RUNTIME.split("answers =", maxsplit=1)[0]
+    + """
+for event in events:
+    app.handler(event, Context())
+import os
+os._exit(0)
+"""
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """A place where the built function can be run, and a token that it takes."""
@@ -74,15 +87,19 @@ class Runtime:
 
     def invoke(self, *events: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
         """Run these events through one process; return its answers, and what it wrote before."""
+        log, _, answers = self.written(_RUNTIME, *events).rstrip().rpartition("\n")
+        return json.loads(answers), log
+
+    def written(self, program: str, *events: dict[str, Any]) -> str:
+        """Run these events through this program, and return what it wrote."""
         folders = ("ApiFunction", "DependenciesLayer/python", "EmbedgeLayer/python")
         environment = ("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in self.variables.items()))
         python = python313()
         assert python is not None
-        command = (*environment, str(python), "-I", "-S", "-B", "-c", _RUNTIME, *(str(self.built / f) for f in folders))
+        command = (*environment, str(python), "-I", "-S", "-B", "-c", program, *(str(self.built / f) for f in folders))
         done = subprocess.run(command, input=json.dumps(events), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-4000:]
-        log, _, answers = done.stdout.rstrip().rpartition("\n")
-        return json.loads(answers), log
+        return done.stdout
 
     def embedding(self, texts: Sequence[str], **changes: Any) -> dict[str, Any]:
         """Return the event of a request for these texts."""
@@ -149,6 +166,13 @@ def test_one_process_answers_event_after_event_on_the_same_loop(runtime: Runtime
     assert data[0]["embedding"] == data[2]["embedding"] != data[1]["embedding"]
     blobs = [json.loads(line) for line in log.splitlines() if '"_aws"' in line]
     assert [blob["requests"] for blob in blobs] == [[1.0]] * 4
+
+
+def test_what_a_request_came_to_is_written_before_its_invocation_ends(runtime: Runtime) -> None:
+    log = runtime.written(_CUT_OFF, runtime.embedding(["a process that dies after this"]))
+    (record,) = [found for line in log.splitlines() if (found := read_record(line)) is not None]
+    assert (record.row.tenant, record.counts.requests, record.counts.misses) == ("default", 1, 1)
+    assert record.counts.cost > 0
 
 
 def test_a_body_that_travelled_as_base64_and_a_stage_in_the_path_are_the_same_request(runtime: Runtime) -> None:

@@ -43,6 +43,7 @@ from embedge.adapters.transport_bedrock import BedrockTransport
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.transport_sagemaker import SageMakerTransport
 from embedge.adapters.usage_ledger import LedgerUsage, Pace
+from embedge.adapters.usage_records_file import FileUsageRecords
 from embedge.adapters.usage_rows_dynamodb import DynamoDbUsageRows
 from embedge.adapters.usage_rows_sqlite import SqliteUsageRows
 from embedge.api.app import Serving
@@ -68,6 +69,7 @@ from embedge.ports import (
     Probing,
     SigningKeys,
     Transport,
+    UsageRecords,
     UsageRows,
 )
 from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
@@ -79,6 +81,8 @@ from embedge.verification import Verification
 # A cache that is slower than this is worse than none; what could not be written then is written by the next miss.
 _CACHE_LIMITS = CacheLimits(read_limit_s=0.5, write_limit_s=1.0)
 _STATE_FILE = "embedge.db"
+# Where the laptop's server logs, and operators read what each request came to.
+LOG_FILE = "embedge.log"
 _KEYS_FOLDER = "keys"
 
 
@@ -91,6 +95,7 @@ class Operation:
     probing: Probing
     entries: CacheEntries
     usage: UsageRows
+    records: UsageRecords
     clock: Clock
     issuer: str
     audience: str
@@ -192,8 +197,9 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
 
     keys = FileSigningKeys(folder / _KEYS_FOLDER)
     control, entries, usage = SqliteControlTable(database), SqliteCacheEntries(database), SqliteUsageRows(database)
+    records = FileUsageRecords(folder / LOG_FILE)
     clock, issuer, audience = SystemClock(), settings.issuer, settings.audience
-    return Operation(control, keys, probing, entries, usage, clock, issuer, audience, close)
+    return Operation(control, keys, probing, entries, usage, records, clock, issuer, audience, close)
 
 
 async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
@@ -201,6 +207,7 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
     from embedge.adapters.cache_entries_dynamodb import DynamoDbCacheEntries  # noqa: PLC0415
     from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
+    from embedge.adapters.usage_records_cloudwatch import CloudWatchUsageRecords  # noqa: PLC0415
 
     outputs = await stack_outputs(stack)
     aws = AwsClients()
@@ -208,11 +215,13 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
         control = DynamoDbControlTable(aws, outputs["ControlTable"])
         entries = DynamoDbCacheEntries(aws, outputs["CacheTable"])
         usage = DynamoDbUsageRows(aws, outputs["LedgerTable"])
+        records = CloudWatchUsageRecords(aws, f"/aws/lambda/{outputs['FunctionName']}")
         issuer, audience = outputs["Issuer"], outputs["Audience"]
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
     probing, close = _probing(Settings(state=Path(), secrets=secrets), aws)
-    return Operation(control, SsmSigningKeys(stack), probing, entries, usage, SystemClock(), issuer, audience, close)
+    keys = SsmSigningKeys(stack)
+    return Operation(control, keys, probing, entries, usage, records, SystemClock(), issuer, audience, close)
 
 
 def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:

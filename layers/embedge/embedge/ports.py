@@ -1,6 +1,6 @@
 """What do we need from outside? Each is a Protocol of at most three methods; adapters fulfil them, fakes too."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from embedge.core.request import EmbeddingRequest, Observation, Principal
 from embedge.core.route import Route, Target
 from embedge.core.space_check import Verdict, Watched
 from embedge.core.usage import UsageRow
+from embedge.core.usage_record import UsageRecord
 from embedge.core.vector_codec import StoredVector
 
 
@@ -340,6 +341,14 @@ class UsageRows(Protocol):
 
     async def read(self, tenant: str | None, since_day: str) -> Sequence[UsageRow]:
         """Return the rows of a tenant, or of all, from that day on. Raises: ServiceUnavailable."""
+        ...
+
+
+class UsageRecords(Protocol):
+    """What each request came to, as it was logged."""
+
+    def read(self, start_ms: int, end_ms: int) -> AsyncIterator[UsageRecord]:
+        """Yield what was logged from `start_ms` to before `end_ms`, in no order. Raises: ServiceUnavailable."""
         ...
 
 

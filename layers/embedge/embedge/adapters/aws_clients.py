@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NotRequired, Protocol, TypeAlias, TypedDict, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_secretsmanager import SecretsManagerClient
     from types_aiobotocore_ssm import SSMClient
 
-_Service: TypeAlias = Literal["bedrock-runtime", "dynamodb", "s3", "sagemaker-runtime", "secretsmanager", "ssm"]
+_Service: TypeAlias = Literal["bedrock-runtime", "dynamodb", "logs", "s3", "sagemaker-runtime", "secretsmanager", "ssm"]
 
 _CONNECT_TIMEOUT_S = 1.0
 # Between two bytes of an answer. SageMaker itself cuts an invocation off after 60 s
@@ -26,6 +26,7 @@ _CONNECT_TIMEOUT_S = 1.0
 _READ_TIMEOUT_S: dict[_Service, float] = {
     "bedrock-runtime": 60.0,
     "dynamodb": 3.0,
+    "logs": 20.0,
     "s3": 10.0,
     "sagemaker-runtime": 60.0,
     "secretsmanager": 3.0,
@@ -81,6 +82,10 @@ class AwsClients:
         """Return the client that invokes Bedrock's models."""
         return cast("BedrockRuntimeClient", await self._client("bedrock-runtime"))
 
+    async def logs(self) -> LogsClient:
+        """Return the client that reads what functions have logged."""
+        return cast("LogsClient", await self._client("logs"))
+
     async def close(self) -> None:
         """Close what was made. What is asked for afterwards is made anew, with credentials read anew."""
         await asyncio.gather(*self._clients.values(), return_exceptions=True)
@@ -120,6 +125,28 @@ class AwsClients:
         if service == "dynamodb":
             client.meta.events.register("before-parse.dynamodb", check_reply)
         return client
+
+
+class LogsClient(Protocol):
+    """What is used of CloudWatch Logs' client; there are no stubs of it here."""
+
+    async def filter_log_events(self, **options: str | int) -> LogPage:
+        """Return a page of a log."""
+        ...
+
+
+class LogEvent(TypedDict):
+    """One event of a log: when it was written, in milliseconds, and what it says."""
+
+    timestamp: int
+    message: str
+
+
+class LogPage(TypedDict):
+    """A page of a log, and how the next is asked for."""
+
+    events: list[LogEvent]
+    nextToken: NotRequired[str]
 
 
 class _Session(Protocol):

@@ -76,6 +76,7 @@ def _properties(seen: Observation, status: int, request_id: str) -> dict[str, st
         ("bot", seen.bot),
         ("project", seen.project),
         ("user", seen.user),
+        ("usage_day", seen.usage_day),
         ("request_id", request_id),
         ("status", status),
     )

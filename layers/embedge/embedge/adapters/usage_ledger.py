@@ -62,7 +62,8 @@ class LedgerUsage:
         if not observation.tenant:
             return
         now_s = self._clock.now_s()
-        self._wait(row_of(observation, _day(now_s)), _Waiting(counts_of(observation), now_s))
+        observation.usage_day = _day(now_s)
+        self._wait(row_of(observation, observation.usage_day), _Waiting(counts_of(observation), now_s))
         if now_s - self._written_s >= self._pace.every_s:
             await self.flush()
 

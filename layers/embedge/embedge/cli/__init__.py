@@ -11,6 +11,7 @@ from embedge.cli.key_commands import keys
 from embedge.cli.route_commands import routes
 from embedge.cli.tenant_commands import tenant
 from embedge.cli.token_commands import token
+from embedge.cli.usage_commands import usage
 
 
 @click.group()
@@ -32,6 +33,7 @@ def main(context: click.Context, stack: str | None, state: str) -> None:
 
 main.add_command(cache)
 main.add_command(issuer)
+main.add_command(usage)
 main.add_command(keys)
 main.add_command(token)
 main.add_command(routes)

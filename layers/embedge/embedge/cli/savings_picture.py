@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedge.cli.savings_text import usd
+from embedge.cli.terminal import usd
 from embedge.core.savings import Report, Savings
 from embedge.errors import EmbedgeError
 

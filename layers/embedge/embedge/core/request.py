@@ -126,6 +126,8 @@ class Observation:
     cost_nano_usd: int = 0
     saved_nano_usd: int = 0
     cache_spent_nano_usd: int = 0
+    # The day under which it was added up, UTC; empty where it was not: then its line is no record of usage.
+    usage_day: str = ""
     rates: tuple[RateState, ...] = ()
 
 
