@@ -11,7 +11,17 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from embedge.core.conditional_update import Applied, ConditionalUpdate, Item, Outcome, Refused, evaluate
+from embedge.core.conditional_update import (
+    Applied,
+    ConditionalUpdate,
+    Item,
+    ItemUpdate,
+    Outcome,
+    Refusals,
+    Refused,
+    evaluate,
+)
+from embedge.core.lease import DueLease, is_due
 from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
 from embedge.core.space_check import Verdict
 from embedge.core.usage import UsageRow, read_row
@@ -23,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from embedge.core.route import Route
+    from embedge.ports import Clock
 
 
 class FakeClock:
@@ -203,7 +214,7 @@ class FakeLedgerTable:
     reply. Neither can tell which it was.
     """
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.items: dict[tuple[str, str], Item] = {}
         self.sent: list[ConditionalUpdate] = []
         self.lose_next: deque[Literal["applied", "unapplied"]] = deque()
@@ -212,7 +223,7 @@ class FakeLedgerTable:
 
     async def apply(self, pk: str, sk: str, update: ConditionalUpdate) -> Outcome:
         self.sent.append(update)
-        lost = "unapplied" if self.down else self.lose_next.popleft() if self.lose_next else None
+        lost = self._lost()
         if lost == "unapplied":
             raise ServiceUnavailable("The call was lost.", retry_after_s=5)
         before = self.items.get((pk, sk))
@@ -233,6 +244,37 @@ class FakeLedgerTable:
             raise ServiceUnavailable("The table embedge-Ledger-1 is down.")
         rows = (read_row(pk, sk, item) for (pk, sk), item in self.items.items() if sk >= since_day)
         return [row for row in rows if row is not None and tenant in {None, row.name.tenant}]
+
+    async def transact(self, first: ItemUpdate, second: ItemUpdate) -> Refusals:
+        self.sent += (first.update, second.update)
+        lost = self._lost()
+        befores = [self.items.get((one.pk, one.sk)) for one in (first, second)]
+        afters = [evaluate(one.update, before) for one, before in zip((first, second), befores, strict=True)]
+        if lost != "unapplied":
+            for one, after in zip((first, second), afters, strict=True):
+                if after is not None and None not in afters:
+                    self.items[one.pk, one.sk] = after
+        if lost:
+            raise ServiceUnavailable("The call was lost.", retry_after_s=5)
+        one, other = (
+            Refused(before, self._clock.now_s()) if after is None else None
+            for before, after in zip(befores, afters, strict=True)
+        )
+        return one, other
+
+    def _lost(self) -> Literal["applied", "unapplied"] | None:
+        return "unapplied" if self.down else self.lose_next.popleft() if self.lose_next else None
+
+
+class FakeLeaseItems:
+    """The LeaseItems port over a fake ledger."""
+
+    def __init__(self, table: FakeLedgerTable) -> None:
+        self.table = table
+
+    async def due(self, now_s: float) -> Sequence[DueLease]:
+        leases = (DueLease(pk, sk, item) for (pk, sk), item in self.table.items.items() if pk.startswith("L#"))
+        return [lease for lease in leases if is_due(lease, now_s)]
 
 
 class FakeProbing:

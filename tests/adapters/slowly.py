@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from embedge.core.conditional_update import ConditionalUpdate, Outcome
+    from embedge.core.conditional_update import ConditionalUpdate, ItemUpdate, Outcome, Refusals
     from embedge.ports import ControlTable, LedgerTable
 
 _TURNS = 3
@@ -55,3 +55,9 @@ class SlowLedgerTable:
         outcome = await self.table.apply(pk, sk, update)
         await turns(self.how_long())
         return outcome
+
+    async def transact(self, first: ItemUpdate, second: ItemUpdate) -> Refusals:
+        await turns(self.how_long())
+        refusals = await self.table.transact(first, second)
+        await turns(self.how_long())
+        return refusals

@@ -17,8 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from typing_extensions import override
 
 from embedge.adapters.ledger_purse import PurseHold, PurseLedger
-from embedge.core.balance import Claim, Period
-from embedge.core.conditional_update import Assign, Attribute, Compare, ConditionalUpdate, Item, Outcome
+from embedge.core.balance import Claim
+from embedge.core.balance_forms import Period
+from embedge.core.conditional_update import (
+    Assign,
+    Attribute,
+    Compare,
+    ConditionalUpdate,
+    Item,
+    ItemUpdate,
+    Outcome,
+    Refusals,
+)
 from embedge.core.request import NO_LIMIT, Limits, Principal
 from embedge.errors import BudgetSpent, ServiceUnavailable, TokenRateLimited
 from tests.adapters.slowly import SlowLedgerTable, turns
@@ -83,6 +93,9 @@ class Line:
         if not self.dead:
             self.under_way.append(Request((pk, sk), update, answer, _JOB.get()))
         return await answer
+
+    async def transact(self, first: ItemUpdate, second: ItemUpdate) -> Refusals:
+        raise NotImplementedError
 
 
 @dataclass(eq=False)

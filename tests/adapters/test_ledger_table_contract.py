@@ -23,6 +23,7 @@ from embedge.core.conditional_update import (
     Compare,
     ConditionalUpdate,
     Item,
+    ItemUpdate,
     NewItem,
     Refused,
     evaluate,
@@ -124,6 +125,62 @@ async def test_a_hundred_takers_at_once_never_overdraw(tried: Tried) -> None:
     applied = [outcome.item["a"] for outcome in outcomes if isinstance(outcome, Applied)]
     assert sorted(applied) == list(range(1000 - 33 * 30, 1000, 30))
     assert all(o.item is not None and o.item["a"] < 30 for o in outcomes if isinstance(o, Refused))
+
+
+def pair(first: ConditionalUpdate, second: ConditionalUpdate) -> tuple[ItemUpdate, ItemUpdate]:
+    return ItemUpdate("acme", "B", first), ItemUpdate("L#acme#07", "id", second)
+
+
+async def test_two_updates_are_both_made(tried: Tried) -> None:
+    await tried.table.apply("acme", "B", _OPEN)
+    assert await tried.table.transact(*pair(take(400), _OPEN)) == (None, None)
+    assert await tried.table.apply("acme", "B", take(0)) == Applied({"a": 600, "l": 10**18})
+    assert await tried.table.apply("L#acme#07", "id", take(0)) == Applied({"a": 1000, "l": 10**18})
+
+
+@pytest.mark.parametrize("refused", ["first", "second", "both"])
+async def test_where_one_of_two_updates_is_refused_neither_is_made_and_its_item_is_shown(
+    tried: Tried, refused: str
+) -> None:
+    await tried.table.apply("acme", "B", _OPEN)
+    await tried.table.apply("L#acme#07", "id", _OPEN)
+    outcomes = await tried.table.transact(
+        *pair(take(1 if refused == "second" else 2000), take(1 if refused == "first" else 2000))
+    )
+    for outcome, kept in zip(outcomes, (refused == "second", refused == "first"), strict=True):
+        assert (outcome is None) == kept
+        if outcome is not None:
+            assert outcome.item == {"a": 1000, "l": 10**18}
+            assert outcome.store_time_s == pytest.approx(tried.now_s, abs=60)
+    for name in (("acme", "B"), ("L#acme#07", "id")):
+        assert await tried.table.apply(*name, take(0)) == Applied({"a": 1000, "l": 10**18})
+
+
+async def test_a_refusal_of_one_of_two_shows_that_there_is_no_item(tried: Tried) -> None:
+    one, other = await tried.table.transact(*pair(_OPEN, take(0)))
+    assert one is None
+    assert other is not None
+    assert other.item is None
+    assert isinstance(await tried.table.apply("acme", "B", take(0)), Refused)
+
+
+async def test_who_sends_two_updates_again_whose_conditions_hold_once_has_made_them_once(tried: Tried) -> None:
+    await tried.table.apply("acme", "B", _OPEN)
+    for _ in range(3):
+        await tried.table.transact(*pair(take(400), _OPEN))
+    assert await tried.table.apply("acme", "B", take(0)) == Applied({"a": 600, "l": 10**18})
+
+
+async def test_many_transactions_at_once_are_made_one_by_one(tried: Tried) -> None:
+    await tried.table.apply("acme", "B", _OPEN)
+
+    async def lease(number: int) -> bool:
+        both = ItemUpdate("acme", "B", take(100)), ItemUpdate("L#acme#00", str(number), _OPEN)
+        return await tried.table.transact(*both) == (None, None)
+
+    outcomes = await asyncio.gather(*(lease(number) for number in range(20)))
+    assert sum(outcomes) == 10
+    assert await tried.table.apply("acme", "B", take(0)) == Applied({"a": 0, "l": 10**18})
 
 
 @settings(

@@ -44,7 +44,7 @@ class Gate:
         """Ask once; None where it was refused."""
         now_s = self.clock.now
         try:
-            state = await self.processes[who].admit(asker)
+            (state,) = (await self.processes[who].admit(asker)).rates
         except RequestRateLimited as limited:
             self.waits_s.append(limited.retry_after_s or 0)
             return None

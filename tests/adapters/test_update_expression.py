@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.adapters.update_expression import render
-from embedge.core.balance import Claim, Moment, Period, Step, credit, first_step, next_step
+from embedge.core.balance import Adjust, Claim, Moment, Step, Terms, first_step, next_step
+from embedge.core.balance_forms import Period, credit
 from embedge.core.conditional_update import Assign, Attribute, Compare, ConditionalUpdate
-from embedge.core.request import Limits
+from embedge.core.lease import advanced, charged, chunk, closed, credited, opened
+from embedge.core.request import Limits, ModelRate, Principal
 from tests.adapters.updates import UPDATES
 
 if TYPE_CHECKING:
     from embedge.core.conditional_update import Item
 
-_NAME = r"#[a-z]+"
+_NAME = r"#[A-Za-z][A-Za-z0-9_]*"
 _VALUE = r":[a-z]+\d+"
 _OPERAND = rf"(?:{_NAME}|{_VALUE}|if_not_exists\({_NAME}, {_VALUE}\))"
 _ASSIGNMENT = rf"{_NAME} = {_OPERAND}(?: [+-] {_OPERAND})?"
@@ -54,16 +57,39 @@ def test_every_update_is_within_the_grammar(update: ConditionalUpdate) -> None:
     hold_to_the_grammar(update)
 
 
-@given(st.integers(0, 10**18), st.integers(0, 10**6), st.integers(0, 3), st.integers(0, 3))
-def test_every_step_of_a_balance_is_within_the_grammar(nano_usd: int, tokens: int, month: int, day: int) -> None:
-    limits = Limits(10, 1000, 10**18, 10**18, 10**18)
+@given(
+    st.builds(Claim, st.integers(0, 10**18), st.integers(0, 10**6), st.sampled_from([None, "default", "flex"])),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.integers(0, 1),
+)
+def test_every_step_of_a_balance_is_within_the_grammar(claim: Claim, month: int, day: int, version: int) -> None:
+    models = (ModelRate("text-*", 5, 50),)
+    terms = Terms.of(Principal("acme", frozenset(), (), Limits(10, 1000, 10**18, 10**18, 10**18, version, models, 50)))
     moment = Moment(10**15, Period(1, 1))
-    names = ("di", "da", "dl", "mi", "ma", "ml", "ta", "tl", "cv", "x", "lo", "t")
-    item: Item = dict.fromkeys(names, 10**18) | {"mi": month, "di": day}
-    claim = Claim(nano_usd, tokens)
+    names = ("di", "da", "dl", "mi", "ma", "ml", "ta", "tl", "g", "c")
+    item: Item = dict.fromkeys(names, 10**18) | {"mi": month, "di": day, "cv": 0, "x": 0, "lo": 0}
     for seen in (None, item):
-        hold_to_the_grammar(first_step(seen, claim, limits, moment).update)
-        hold_to_the_grammar(credit(seen, nano_usd, moment.period))
-        decision = next_step(seen, claim, limits, moment)
-        if isinstance(decision, Step):
+        hold_to_the_grammar(first_step(seen, claim, terms, moment).update)
+        hold_to_the_grammar(credit(seen, claim.nano_usd, moment.period))
+        decision = next_step(seen, claim, terms, moment)
+        if isinstance(decision, Step | Adjust):
             hold_to_the_grammar(decision.update)
+
+
+@given(st.integers(1, 10**9), st.integers(0, 3), st.integers(0, 3), st.integers(0, 10**9))
+def test_every_step_of_a_lease_is_within_the_grammar(typical: int, month: int, day: int, part: int) -> None:
+    names = ("di", "da", "dl", "mi", "ma", "ml", "ta", "tl")
+    item: Item = dict.fromkeys(names, 10**18) | {"mi": month, "di": day, "cv": 0, "x": 0, "lo": 0}
+    leased = chunk(item, typical)
+    assert leased is not None
+    later = replace(leased, period=Period(1, 1))
+    for update in (
+        charged(leased, item),
+        opened(leased, part),
+        advanced(leased.authorised, leased.authorised + part),
+        closed(part),
+        credited(item, later, part % leased.nano_usd, lost=part),
+        credited(None, later, 0, lost=0),
+    ):
+        hold_to_the_grammar(update)

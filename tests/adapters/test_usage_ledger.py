@@ -16,7 +16,7 @@ from embedge.core.usage import Counts, UsageRow, counts_of, read_row
 from tests.fakes import FakeClock, FakeLedgerTable
 
 if TYPE_CHECKING:
-    from embedge.core.conditional_update import ConditionalUpdate, Outcome
+    from embedge.core.conditional_update import ConditionalUpdate, ItemUpdate, Outcome, Refusals
 
 SEEN = Observation("acme", bot="b", project="p", model="small", inputs=3, hits=1, misses=2, tokens_served=9)
 MONEY: dict[str, Any] = {"tokens_billed": 6, "cost_nano_usd": 120, "saved_nano_usd": 60, "cache_spent_nano_usd": 7}
@@ -143,6 +143,10 @@ class Hanging:
     async def apply(self, pk: str, sk: str, update: ConditionalUpdate) -> Outcome:
         del pk, sk, update
         await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def transact(self, first: ItemUpdate, second: ItemUpdate) -> Refusals:
+        del first, second
         raise AssertionError
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.core.account import budgets, rates
-from embedge.core.balance import Claim, Moment, Period, Step, first_step, next_step
+from embedge.core.balance import Adjust, Claim, Moment, Step, Terms, first_step, next_step
+from embedge.core.balance_forms import Period
 from embedge.core.conditional_update import Item, evaluate
-from embedge.core.request import NO_LIMIT, Limits
+from embedge.core.request import NO_LIMIT, Limits, Principal
 
 LIMITS = Limits(60, 6_000, 1_000, 5_000, 9_000)
 NOW = Period(24_324, 739_997)
@@ -20,14 +21,15 @@ MONEY = st.integers(1, 400)
 def taking(item: Item | None, nano_usd: int, period: Period, limits: Limits = LIMITS) -> Item | None:
     """Return the item after this much was taken in that period, None where it was refused."""
     moment = Moment(1_700_000_000_000_000, period)
-    claim = Claim(nano_usd, 0)
-    step = first_step(item, claim, limits, moment)
+    claim, terms = Claim(nano_usd, 0), Terms.of(Principal("acme", frozenset(), (), limits))
+    step = first_step(item, claim, terms, moment)
     for _ in range(4):
         after = evaluate(step.update, item)
-        if after is not None:
+        if after is not None and isinstance(step, Step):
             return after
-        following = next_step(item, claim, limits, moment)
-        if not isinstance(following, Step):
+        item = item if after is None else after
+        following = next_step(item, claim, terms, moment)
+        if not isinstance(following, Step | Adjust):
             return None
         step = following
     raise AssertionError
@@ -71,6 +73,6 @@ def test_a_budget_that_does_not_bind_is_not_shown() -> None:
 
 
 def test_rates_are_those_of_the_headers() -> None:
-    requests, tokens = rates({"t": 30_000_000}, {"requests": {"t": 1_000_000}}, LIMITS, 0)
+    requests, tokens = rates({"g": 30_000_000}, {"requests": {"g": 1_000_000}}, LIMITS, 0)
     assert (requests.kind, requests.limit, requests.remaining, requests.reset_us) == ("requests", 60, 59, 1_000_000)
     assert (tokens.kind, tokens.limit, tokens.remaining, tokens.reset_us) == ("tokens", 6_000, 3_000, 30_000_000)

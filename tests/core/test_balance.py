@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from embedge.core.balance import (
+    Adjust,
     Claim,
     Denied,
     Limited,
     Moment,
-    Period,
     Step,
-    credit,
+    Terms,
     first_step,
-    nearly_spent,
     next_step,
 )
-from embedge.core.conditional_update import Assign, Attribute, Compare, ConditionalUpdate, Item, evaluate
+from embedge.core.balance_forms import Period, credit, nearly_spent
+from embedge.core.conditional_update import Item, evaluate
 from embedge.core.gcra import MINUTE_US
-from embedge.core.request import Limits
+from embedge.core.request import Limits, Principal
 
 _DAY_US = 86_400_000_000
 _AMOUNTS = st.integers(0, 60)
@@ -32,6 +32,10 @@ _TOKENS = st.just(0) | st.integers(0, 120)
 _LIMITS = st.integers(0, 300) | st.just(10_000)
 _WHO = st.integers(0, 2)
 _NAMES = {"d": ("dl", "da"), "m": ("ml", "ma"), "t": ("tl", "ta")}
+
+
+def terms_of(limits: Limits) -> Terms:
+    return Terms.of(Principal("acme", frozenset(), (), limits))
 
 
 def period_of(day: date) -> Period:
@@ -42,19 +46,22 @@ def period_of(day: date) -> Period:
 class Wish:
     """A change that a process wants, on its way: what it sends next, and how often it has sent."""
 
-    step: Step
+    step: Step | Adjust
     claim: Claim = field(default_factory=lambda: Claim(0, 0))
     moment: Moment = field(default_factory=lambda: Moment(0, Period(0, 0)))
     give_back: int = 0
+    terms: Terms = field(default_factory=lambda: terms_of(Limits(1, 1, 0, 0, 0)))
+    adjusted: int = 0
     updates: int = 0
     raced: bool = False
 
 
 @dataclass(slots=True)
 class Process:
-    """One of the ledger's users: how wrong its clock is, what it saw last, what it wants, and what it holds."""
+    """One of the users: how wrong its clock is, what limits it knows, what it saw last, wants, and holds."""
 
     skew_days: int
+    terms: Terms
     seen: Item | None = None
     wish: Wish | None = None
     holds: list[tuple[Period, int]] = field(default_factory=list[tuple[Period, int]])
@@ -71,8 +78,8 @@ class Budget(RuleBasedStateMachine):
     def begin(self, start: date, skews: tuple[int, ...], limits: Limits) -> None:
         self.item: Item | None = None
         self.today, self.time_us = start, start.toordinal() * _DAY_US
-        self.limits = limits
-        self.processes = [Process(skew) for skew in skews]
+        self.limits, self.terms = limits, terms_of(limits)
+        self.processes = [Process(skew, self.terms) for skew in skews]
         self.out: dict[tuple[str, int], int] = {}
         self.overrun: dict[tuple[str, int], int] = {}
         self.highest: dict[tuple[str, int], int] = {}
@@ -84,7 +91,8 @@ class Budget(RuleBasedStateMachine):
         process, claim = self.processes[who], Claim(nano_usd, tokens)
         if process.wish is None and not claim.is_nothing():
             moment = self._moment(process)
-            process.wish = Wish(first_step(process.seen, claim, self.limits, moment), claim, moment)
+            step = first_step(process.seen, claim, process.terms, moment)
+            process.wish = Wish(step, claim, moment, terms=process.terms)
 
     @rule(who=_WHO, share=st.integers(-20, 100))
     def return_a_hold(self, who: int, share: int) -> None:
@@ -92,7 +100,7 @@ class Budget(RuleBasedStateMachine):
         if process.wish is None and process.holds:
             period, held = process.holds.pop()
             amount = held * share // 100
-            process.wish = Wish(Step(credit(process.seen, amount, period), period), give_back=amount)
+            process.wish = Wish(Step(credit(process.seen, amount, period), period, "default"), give_back=amount)
 
     # What becomes of it.
 
@@ -110,12 +118,13 @@ class Budget(RuleBasedStateMachine):
             return
         outcome = self._carry_out(process, wish)
         process.seen = self.item
-        if outcome is not None:
+        if outcome is not None and isinstance(wish.step, Step):
             if wish.claim.nano_usd:
                 process.holds.append((wish.step.period, wish.claim.nano_usd))
             process.wish = None
         elif wish.claim.is_nothing():
-            wish.step = Step(credit(self.item, wish.give_back, wish.step.period), wish.step.period)
+            assert isinstance(wish.step, Step)
+            wish.step = Step(credit(self.item, wish.give_back, wish.step.period), wish.step.period, "default")
         else:
             self._decide_again(process, wish)
 
@@ -127,30 +136,23 @@ class Budget(RuleBasedStateMachine):
             self._carry_out(process, process.wish)
         process.wish = None
         if what == "dead":
-            self.processes[who] = Process(process.skew_days)
+            self.processes[who] = Process(process.skew_days, self.terms)
 
     @rule(days=st.sampled_from([0, 1, 1, 30]), passed_us=st.integers(0, 2 * MINUTE_US))
     def pass_time(self, days: int, passed_us: int) -> None:
         self.today += timedelta(days=days)
         self.time_us += days * _DAY_US + passed_us
 
-    @precondition(lambda self: self.item is not None)
-    @rule(which=st.sampled_from("dmt"), new=_LIMITS)
-    def set_a_limit(self, which: str, new: int) -> None:
-        assert self.item is not None
-        limit, available = _NAMES[which]
-        old, version = self.item[limit], self.item["cv"] + 1
-        update = ConditionalUpdate(
-            (
-                Assign(limit, new),
-                Assign(available, Attribute(available), new - old),
-                Assign("cv", version),
-            ),
-            (Compare(limit, "=", old), Compare("cv", "<", version)),
-        )
-        self.item = evaluate(update, self.item)
-        self._note_limits()
-        self._race(None)
+    @rule(which=st.sampled_from(["day_nano_usd", "month_nano_usd", "total_nano_usd"]), new=_LIMITS, rises=st.booleans())
+    def set_a_limit(self, which: str, new: int, rises: bool) -> None:  # noqa: FBT001 (drawn)
+        """In the tenant's document, whose version rises; or in the deployment's defaults, which have none."""
+        version = self.limits.version + (1 if rises or self.limits.version else 0)
+        self.limits = replace(self.limits, version=version, **{which: new})
+        self.terms = terms_of(self.limits)
+
+    @rule(who=_WHO)
+    def learn_the_limits(self, who: int) -> None:
+        self.processes[who].terms = self.terms
 
     # What must hold.
 
@@ -180,33 +182,39 @@ class Budget(RuleBasedStateMachine):
 
     def _carry_out(self, process: Process, wish: Wish) -> Item | None:
         wish.updates += 1
-        assert wish.raced or wish.updates <= 2
+        assert wish.raced or wish.updates - wish.adjusted <= 2
         before, after = self.item, evaluate(wish.step.update, self.item)
         if after is None:
             return None
         self.item = after
         self._note_limits()
-        self._hold_to_order(before, after, wish)
-        taken = wish.claim.nano_usd - wish.give_back
-        for label in _labels(wish.step.period):
-            self.out[label] = self.out.get(label, 0) + taken
-            self.overrun[label] = self.overrun.get(label, 0) + max(0, -wish.give_back)
+        if isinstance(wish.step, Adjust):
+            assert before is not None
+            assert before["cv"] <= after["cv"] == wish.terms.limits.version
+            wish.adjusted += 1
+        else:
+            self._hold_to_order(before, after, wish, wish.step.period)
+            taken = wish.claim.nano_usd - wish.give_back
+            for label in _labels(wish.step.period):
+                self.out[label] = self.out.get(label, 0) + taken
+                self.overrun[label] = self.overrun.get(label, 0) + max(0, -wish.give_back)
         self._race(process)
         return after
 
-    def _hold_to_order(self, before: Item | None, after: Item, wish: Wish) -> None:
+    def _hold_to_order(self, before: Item | None, after: Item, wish: Wish, period: Period) -> None:
         if before is not None:
             assert (after["mi"], after["di"]) >= (before["mi"], before["di"])
-            assert after.get("t", 0) >= before.get("t", 0)
+            assert all(after.get(name, 0) >= before.get(name, 0) for name in "gc")
+            assert after["cv"] == before["cv"]
         if wish.claim.nano_usd:
             assert min(after["da"], after["ma"], after["ta"]) >= 0
         if wish.claim.tokens:
-            assert after["t"] <= wish.moment.now_us + MINUTE_US
+            assert after["g"] <= wish.moment.now_us + MINUTE_US
         if not wish.claim.is_nothing():
-            assert (after["mi"], after["di"]) == (wish.step.period.month, wish.step.period.day)
+            assert (after["mi"], after["di"]) == (period.month, period.day)
 
     def _decide_again(self, process: Process, wish: Wish) -> None:
-        decision = next_step(self.item, wish.claim, self.limits, wish.moment)
+        decision = next_step(self.item, wish.claim, wish.terms, wish.moment)
         if isinstance(decision, Denied | Limited):
             self._hold_to_truth(decision, wish)
             process.wish = None
@@ -217,8 +225,10 @@ class Budget(RuleBasedStateMachine):
         """There really is less than was asked for of what the denial names."""
         item, period = self.item or {}, wish.moment.period
         if isinstance(denied, Limited):
-            unfit = wish.claim.tokens > self.limits.tokens_per_minute
-            assert unfit or (denied.wait_us > 0 and item["t"] > wish.moment.now_us)
+            if wish.claim.tokens <= self.limits.tokens_per_minute:
+                assert denied.wait_us is not None
+                assert denied.wait_us > 0
+                assert item["g"] > wish.moment.now_us
             assert denied.rate.remaining < wish.claim.tokens
             return
         fresh = {
@@ -227,7 +237,8 @@ class Budget(RuleBasedStateMachine):
             "total": self.item is None,
         }
         limit, available = _NAMES[denied.period[0]]
-        opening = {"dl": self.limits.day_nano_usd, "ml": self.limits.month_nano_usd, "tl": self.limits.total_nano_usd}
+        limits = wish.terms.limits
+        opening = {"dl": limits.day_nano_usd, "ml": limits.month_nano_usd, "tl": limits.total_nano_usd}
         left = item.get(limit, opening[limit]) if fresh[denied.period] else item[available]
         assert left < wish.claim.nano_usd
 
@@ -264,7 +275,7 @@ class TestBudgetAtLength(Budget.TestCase):
     settings = settings(max_examples=2000, stateful_step_count=60, deadline=None)
 
 
-_ITEM: Item = {"di": 1, "da": 50, "dl": 100, "mi": 1, "ma": 50, "ml": 100, "ta": 50, "tl": 100}
+_ITEM: Item = {"di": 1, "da": 50, "dl": 100, "mi": 1, "ma": 50, "ml": 100, "ta": 50, "tl": 100, "cv": 0}
 
 
 @pytest.mark.parametrize("available", ["da", "ma", "ta"])
@@ -274,7 +285,7 @@ def test_a_balance_is_nearly_spent_when_under_two_percent_of_any_limit_is_left(a
 
 
 def test_an_account_is_opened_once_with_what_was_asked_for_taken_out() -> None:
-    limits = Limits(1, 100, 1000, 2000, 3000)
+    limits = terms_of(Limits(1, 100, 1000, 2000, 3000, version=7))
     moment = Moment(5, Period(2, 1))
     first = first_step(None, Claim(10, 50), limits, moment)
     assert evaluate(first.update, None) is None
@@ -282,13 +293,13 @@ def test_an_account_is_opened_once_with_what_was_asked_for_taken_out() -> None:
     assert isinstance(opening, Step)
     opened = evaluate(opening.update, None)
     money = {"di": 1, "da": 990, "dl": 1000, "mi": 2, "ma": 1990, "ml": 2000, "ta": 2990, "tl": 3000}
-    assert opened == money | {"cv": 0, "x": 0, "lo": 0, "t": 5 + MINUTE_US // 2}
+    assert opened == money | {"cv": 7, "x": 0, "lo": 0} | dict.fromkeys("gc", 5 + MINUTE_US // 2)
     assert evaluate(opening.update, opened) is None
 
 
 @pytest.mark.parametrize("tokens", [101, 10**9])
 def test_more_tokens_than_a_minute_allows_are_never_taken_however_idle_the_tenant_was(tokens: int) -> None:
-    limits, moment = Limits(1, 100, 1000, 1000, 1000), Moment(10**15, Period(1, 1))
-    for item in (_ITEM, {**_ITEM, "t": 0}, {**_ITEM, "t": 10**15 - 10**9}, {**_ITEM, "t": 10**15 + 1}):
+    limits, moment = terms_of(Limits(1, 100, 100, 100, 100)), Moment(10**15, Period(1, 1))
+    for item in (_ITEM, *({**_ITEM, "g": t, "c": t} for t in (0, 10**15 - 10**9, 10**15 + 1))):
         assert evaluate(first_step(item, Claim(1, tokens), limits, moment).update, item) is None
         assert isinstance(next_step(item, Claim(1, tokens), limits, moment), Limited)

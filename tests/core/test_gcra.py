@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.core.conditional_update import evaluate
-from embedge.core.gcra import MINUTE_US, Rate
+from embedge.core.gcra import MINUTE_US, Rate, Want
 
 if TYPE_CHECKING:
     from embedge.core.conditional_update import Item
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _NOW_US = 1_800_000_000_000_000
 _DAY_US = 86_400_000_000
 _TIMES = st.integers(_NOW_US, _NOW_US + 3 * MINUTE_US)
-_ARRIVALS = st.none() | st.integers(_NOW_US - 2 * MINUTE_US, _NOW_US + 3 * MINUTE_US).map(lambda t: {"t": t})
+_ARRIVALS = st.none() | st.integers(_NOW_US - 2 * MINUTE_US, _NOW_US + 3 * MINUTE_US).map(lambda t: {"g": t, "c": t})
 _RATES = st.builds(Rate, st.just("tokens"), st.integers(1, 10_000))
 _UNITS = st.integers(1, 20_000)
 
@@ -35,12 +35,13 @@ class Asker:
     def send(self, rate: Rate, item: Item | None) -> Item | None:
         """Carry out its next update on the item, and decide from the answer."""
         self.updates += 1
-        after = evaluate(rate.step(self.seen, self.units, self.now_us), item)
+        after = evaluate(rate.step(self.seen, Want(self.units, self.now_us)), item)
         if after is not None:
             self.verdict = "admitted"
             return after
         self.seen = item
-        if rate.wait_us(item, self.units, self.now_us) or not rate.fits(self.units):
+        want = Want(self.units, self.now_us)
+        if rate.wait_us(item, want) or not rate.fits(want):
             self.verdict = "denied"
         return item
 
@@ -66,12 +67,12 @@ def test_in_any_order_and_by_any_clocks_two_updates_decide_and_no_minute_has_mor
     while waiting := [asker for asker in askers if not asker.verdict]:
         asker = data.draw(st.sampled_from(waiting))
         before, item = item, asker.send(rate, item)
-        assert before is None or (item is not None and item["t"] >= before["t"])  # time is never rolled back
+        assert before is None or (item is not None and item["g"] >= before["g"])  # time is never rolled back
         assert asker.updates <= 2
         if asker.verdict == "admitted":
             admitted.append(asker)
             assert item is not None
-            assert item["t"] <= asker.now_us + MINUTE_US
+            assert item["g"] <= asker.now_us + MINUTE_US
     for first in range(len(admitted)):
         for last in range(first, len(admitted)):
             window = admitted[first : last + 1]
@@ -83,8 +84,8 @@ def test_in_any_order_and_by_any_clocks_two_updates_decide_and_no_minute_has_mor
 def test_one_update_decides_for_who_has_seen_that_the_limiter_is_busy(
     rate: Rate, seen_ahead_us: int, units: int, since_us: int
 ) -> None:
-    seen = {"t": _NOW_US + seen_ahead_us}
-    item = {"t": seen["t"] + max(0, since_us)}
+    seen = dict.fromkeys("gc", _NOW_US + seen_ahead_us)
+    item = {name: seen[name] + max(0, since_us) for name in "gc"}
     asker = Asker(units, _NOW_US, seen)
     asker.send(rate, item)
     assert asker.verdict
@@ -101,8 +102,8 @@ def test_what_is_said_to_remain_is_admitted_and_one_more_is_not(rate: Rate, item
 def test_who_waits_as_long_as_told_is_admitted_and_who_waits_less_is_not(
     rate: Rate, item: Item | None, units: int
 ) -> None:
-    wait_us = rate.wait_us(item, units, _NOW_US)
-    if rate.fits(units):
+    wait_us = rate.wait_us(item, Want(units, _NOW_US))
+    if rate.fits(Want(units, _NOW_US)):
         assert admitted_alone(rate, item, units, _NOW_US + wait_us)
     assert wait_us == 0 or not admitted_alone(rate, item, units, _NOW_US + wait_us - 1)
 

@@ -15,13 +15,12 @@ from typing import Any, TypeVar
 
 from embedge import leases
 from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
+from embedge.core.allowance import named, within, worse
 from embedge.core.assembly import Embedded, in_order, makers, miscounted_calls, saved_nano_usd, stored_form
 from embedge.core.batching import Plan, plan_calls
 from embedge.core.cache_policy import CachePolicy, Weighing
-from embedge.core.gcra import RateState
 from embedge.core.provenance import Provenance
-from embedge.core.request import Call, Observation, Principal
-from embedge.core.route import Route
+from embedge.core.request import Admission, Call, Observation, Principal
 from embedge.core.routing import choose, require_model, require_scope
 from embedge.core.vector_codec import StoredVector
 from embedge.errors import BudgetSpent, EmbedgeError, ServiceUnavailable, TokenRateLimited
@@ -77,10 +76,10 @@ async def embed(call: Call, services: Services) -> Embedded:
     weighing = services.cache_policy.weigh(wanted, principal.tenant, held)
     with services.flights.looking() as landed:
         looking = services.cache.get_many(weighing.keys, route.space.dimensions, principal.tenant)
-        (principal, rate), read = await _together(_admit(call, services, principal, route), looking)
+        (principal, admission), read = await _together(_admit(call, services, principal, wanted), looking)
     weighing.found(read)
     cached = {**held, **read}
-    call.observation.rates = (rate,)
+    call.observation.rates, call.observation.tier = admission.rates, admission.tier
     call.observation.cache_spent_nano_usd = weighing.spent_nano_usd()
     misses = wanted.without(cached)
     paid = await _obtain(_Errand(call, services, principal, wanted, misses, weighing), landed) if misses else _NOTHING
@@ -98,6 +97,7 @@ async def embed(call: Call, services: Services) -> Embedded:
         targets=paid.targets,
         cost_nano_usd=call.observation.cost_nano_usd,
         rates=call.observation.rates,
+        tier=named(principal.limits, request.service_tier, call.observation.tier),
     )
 
 
@@ -108,19 +108,20 @@ def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
     return memory.held(wanted.keys(), wanted.route.space.dimensions)
 
 
-async def _admit(call: Call, services: Services, known: Principal, route: Route) -> tuple[Principal, RateState]:
+async def _admit(call: Call, services: Services, known: Principal, wanted: Wanted) -> tuple[Principal, Admission]:
     """Let pass who may go on, also by what has changed since the principal was `known`; admit the request.
 
     Raises: AuthenticationFailed, PermissionDenied, LimitReached, ServiceUnavailable.
     """
     principal = await services.authenticator.confirm(call.credential)
     require_scope(principal, "embeddings")
-    require_model(principal, route)
+    require_model(principal, wanted.route)
     if principal.tenant != known.tenant:  # its issuer has just been given other names
         raise ServiceUnavailable(
             "Your tenant has another name since this request came. Send it again.", retry_after_s=1
         )
-    return principal, await services.rates.admit(principal)
+    principal = within(principal, wanted.route)
+    return principal, await services.rates.admit(principal, wanted.request.service_tier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ async def _fetch(errand: _Errand, misses: Sequence[WantedInput]) -> _Paid:
             settled = await hold.settle()
             errand.call.observation.cost_nano_usd += settled.billed_nano_usd
             errand.call.observation.rates += () if settled.rate is None else (settled.rate,)
+            errand.call.observation.tier = worse(errand.call.observation.tier, settled.tier)
         paid = await _keep(errand, fetched, await counting)
         return paid if paid.error else await _wait(errand, plan, paid)
     finally:
@@ -196,16 +198,17 @@ async def _hold(errand: _Errand, counting: Counting) -> tuple[Plan, Hold]:
     Raises: BudgetSpent, TokenRateLimited, ServiceUnavailable.
     """
     ledger, route = errand.services.ledger, errand.wanted.route
+    asks = errand.wanted.request.service_tier
     plan = plan_calls(errand.misses, route)
     try:
-        return plan, await ledger.take(errand.principal, plan.claim)
+        return plan, await ledger.take(errand.principal, replace(plan.claim, asks=asks))
     except (BudgetSpent, TokenRateLimited):
         counted = await counting
         if counted is None:
             raise
         exact = [replace(miss, token_bound=counted[miss.key]) for miss in errand.misses]
         plan = plan_calls(exact, route)
-        return plan, await ledger.take(errand.principal, plan.claim)
+        return plan, await ledger.take(errand.principal, replace(plan.claim, asks=asks))
 
 
 async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] | None) -> _Paid:

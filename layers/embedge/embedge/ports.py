@@ -6,12 +6,12 @@ from typing import Protocol
 
 from embedge.core.admission import WantedInput
 from embedge.core.balance import Claim, Settled
-from embedge.core.conditional_update import ConditionalUpdate, Item, Outcome
-from embedge.core.gcra import RateState
+from embedge.core.conditional_update import ConditionalUpdate, Item, ItemUpdate, Outcome, Refusals
 from embedge.core.generations import Generations
 from embedge.core.issuer import Issuer, PublishedKeys
+from embedge.core.lease import DueLease
 from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
-from embedge.core.request import EmbeddingRequest, Observation, Principal
+from embedge.core.request import Admission, EmbeddingRequest, Observation, Principal, ServiceTier
 from embedge.core.route import Route, Target
 from embedge.core.space_check import Verdict, Watched
 from embedge.core.usage import UsageRow
@@ -107,8 +107,8 @@ class Purges(Protocol):
 class Rates(Protocol):
     """How often may a tenant ask?"""
 
-    async def admit(self, principal: Principal) -> RateState:
-        """Admit one request and return what is left. Raises: RequestRateLimited."""
+    async def admit(self, principal: Principal, asks: ServiceTier | None = None) -> Admission:
+        """Admit one request, in a tier that it asks for. Raises: RequestRateLimited."""
         ...
 
 
@@ -177,10 +177,25 @@ class Leases(Protocol):
 
 
 class LedgerTable(Protocol):
-    """One item at a time, changed atomically or not at all."""
+    """One item at a time, or two, changed atomically or not at all."""
 
     async def apply(self, pk: str, sk: str, update: ConditionalUpdate) -> Outcome:
         """Carry out an update. Raises: ServiceUnavailable where nobody knows whether it was; it is not tried again."""
+        ...
+
+    async def transact(self, first: ItemUpdate, second: ItemUpdate) -> Refusals:
+        """Carry out both updates, of two items, or neither. Raises: as above.
+
+        Whoever sends the same two again has made sure that their conditions hold once.
+        """
+        ...
+
+
+class LeaseItems(Protocol):
+    """The ledger's leases, for who closes those of dead processes."""
+
+    async def due(self, now_s: float) -> Sequence[DueLease]:
+        """Return the open leases whose time is over. Raises: ServiceUnavailable."""
         ...
 
 
@@ -232,7 +247,7 @@ class Ledger(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give back what is in the purses."""
+        """Give back what is in the purses and in the leases."""
         ...
 
 

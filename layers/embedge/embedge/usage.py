@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from embedge.core.account import Budget, PeriodName, budgets, rates
-from embedge.core.balance import Period
+from embedge.core.balance_forms import Period
 from embedge.core.gcra import RateState
 from embedge.core.request import Principal
 from embedge.core.usage import Counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import zlib
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, TypeVar, cast
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -17,9 +17,10 @@ from botocore.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from botocore.model import OperationModel
+    from types_aiobotocore_dynamodb.type_defs import AttributeValueTypeDef
 
 ATTEMPTS = 4
 _PAUSE_S = 0.025
@@ -29,6 +30,8 @@ _THROTTLED = {
     "ThrottlingException",
     "TransactionConflictException",
 }
+_IN_PROGRESS = "TransactionInProgressException"
+_CANCELLED_FOR_NOW = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 _FIRST_ERROR = 300
 _FIRST_SERVER_ERROR = 500
 
@@ -92,6 +95,29 @@ async def pause(attempt: int) -> None:
 def was_throttled(error: Exception) -> bool:
     """Tell whether the call is known not to have been carried out, and may be later."""
     return isinstance(error, ClientError) and error_code(error) in _THROTTLED
+
+
+class CancellationReason(TypedDict, total=False):
+    """Why one update of a transaction kept it from being made; `Code` is None, as a word, where it did not."""
+
+    Code: str
+    Item: Mapping[str, AttributeValueTypeDef]
+
+
+def cancellation_reasons(error: ClientError) -> Sequence[CancellationReason]:
+    """Return why each update of a transaction was not made; nothing where the error is another."""
+    return cast("Sequence[CancellationReason]", error.response.get("CancellationReasons", ()))
+
+
+def was_not_carried_out(error: Exception) -> bool:
+    """Tell whether a transaction is known not to have been made, and may be later; or is being made right now.
+
+    What is asked again has the same token, so it is made once.
+    """
+    if not isinstance(error, ClientError):
+        return False
+    codes = {reason.get("Code", "None") for reason in cancellation_reasons(error)} - {"None"}
+    return was_throttled(error) or error_code(error) == _IN_PROGRESS or (bool(codes) and codes <= _CANCELLED_FOR_NOW)
 
 
 def may_pass(error: Exception) -> bool:

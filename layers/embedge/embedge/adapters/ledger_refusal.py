@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 
 from embedge.core.balance import Claim, Denied, Limited, Moment
-from embedge.core.gcra import Rate
 from embedge.errors import BudgetSpent, EmbedgeError, TokenRateLimited
 
 
@@ -15,7 +14,7 @@ def refusal(refused: Denied | Limited, claim: Claim, moment: Moment) -> EmbedgeE
 def _limited(limited: Limited, claim: Claim) -> TokenRateLimited:
     rate = limited.rate
     retry_after_s = None
-    if Rate(rate.kind, rate.limit).fits(claim.tokens):
+    if limited.wait_us is not None:
         retry_after_s = limited.wait_us / 1_000_000
         message = f"{rate.limit} tokens per minute. Please try again in {-(-limited.wait_us // 1000)} ms."
     else:

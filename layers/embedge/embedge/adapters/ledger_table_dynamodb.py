@@ -5,6 +5,7 @@ The law: a step whose outcome is unknown is never sent again; only one known not
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -12,19 +13,43 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from botocore.exceptions import ClientError
 
-from embedge.adapters.dynamodb_calls import FAULTS, error_code, send, was_throttled
+from embedge.adapters.dynamodb_calls import (
+    FAULTS,
+    CancellationReason,
+    cancellation_reasons,
+    error_code,
+    send,
+    was_not_carried_out,
+    was_throttled,
+)
 from embedge.adapters.update_expression import Expressions, render
-from embedge.core.conditional_update import Applied, ConditionalUpdate, Item, Outcome, Refused
+from embedge.core.conditional_update import (
+    Applied,
+    ConditionalUpdate,
+    Item,
+    ItemUpdate,
+    Outcome,
+    Refusals,
+    Refused,
+)
 from embedge.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
-    from types_aiobotocore_dynamodb.type_defs import AttributeValueTypeDef, UpdateItemOutputTypeDef
+    from types_aiobotocore_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateItemOutputTypeDef,
+        UpdateTypeDef,
+    )
 
     from embedge.adapters.aws_clients import AwsClients
 
 _REFUSED = "ConditionalCheckFailedException"
+_FAILED = "ConditionalCheckFailed"
 _RETRY_AFTER_S = 5.0
+# Also a reply that lacks what it must have.
+_PROVES_NOTHING = (*FAULTS, KeyError, ValueError)
 
 _Key: TypeAlias = Mapping[str, Mapping[str, str]]
 
@@ -41,14 +66,46 @@ class DynamoDbLedgerTable:
         """Carry out an update. Raises: ServiceUnavailable where nobody knows whether it was."""
         try:
             return await self._outcome({"pk": {"S": pk}, "sk": {"S": sk}}, render(update))
-        except (
-            *FAULTS,
-            KeyError,
-            ValueError,
-        ) as error:  # a reply that lacks what it must have proves nothing either
-            raise ServiceUnavailable(
-                "The ledger is out of reach. Please try again in a few seconds.", retry_after_s=_RETRY_AFTER_S
-            ) from error
+        except _PROVES_NOTHING as error:
+            raise _out_of_reach() from error
+
+    async def transact(self, first: ItemUpdate, second: ItemUpdate) -> Refusals:
+        """Carry out both updates or neither. Raises: ServiceUnavailable where nobody knows whether they were."""
+        try:
+            return await self._refusals(first, second)
+        except _PROVES_NOTHING as error:
+            raise _out_of_reach() from error
+
+    async def _refusals(self, first: ItemUpdate, second: ItemUpdate) -> Refusals:
+        client = await self._aws.dynamodb()
+        items = [self._part(first), self._part(second)]
+        token = secrets.token_hex(16)  # what is sent again below is carried out once
+        try:
+            await send(
+                partial(client.transact_write_items, TransactItems=items, ClientRequestToken=token), was_not_carried_out
+            )
+        except ClientError as error:
+            reasons = cancellation_reasons(error)
+            if not any(reason.get("Code") == _FAILED for reason in reasons):
+                raise
+            of_first, of_second = (_refused(reason, error) for reason in reasons)
+            return of_first, of_second
+        return None, None
+
+    def _part(self, item: ItemUpdate) -> TransactWriteItemTypeDef:
+        said = render(item.update)
+        part: UpdateTypeDef = {
+            "TableName": self._table,
+            "Key": {"pk": {"S": item.pk}, "sk": {"S": item.sk}},
+            "UpdateExpression": said.update,
+            "ExpressionAttributeNames": said.names,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if said.values:
+            part["ExpressionAttributeValues"] = {name: {"N": str(value)} for name, value in said.values.items()}
+        if said.condition:
+            part["ConditionExpression"] = said.condition
+        return {"Update": part}
 
     async def _outcome(self, key: _Key, expressions: Expressions) -> Outcome:
         client = await self._aws.dynamodb()
@@ -74,6 +131,19 @@ class DynamoDbLedgerTable:
         if expressions.values:
             ask = partial(ask, ExpressionAttributeValues={k: {"N": str(n)} for k, n in expressions.values.items()})
         return await (ask(ConditionExpression=expressions.condition) if expressions.condition else ask())
+
+
+def _out_of_reach() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The ledger is out of reach. Please try again in a few seconds.", retry_after_s=_RETRY_AFTER_S
+    )
+
+
+def _refused(reason: CancellationReason, error: ClientError) -> Refused | None:
+    if reason.get("Code") != _FAILED:
+        return None
+    item = reason.get("Item")
+    return Refused(_item(item) if item else None, _store_time_s(error))
 
 
 def _item(attributes: Mapping[str, AttributeValueTypeDef]) -> Item:

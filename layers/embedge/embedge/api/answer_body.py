@@ -22,7 +22,8 @@ def body(embedded: Embedded) -> bytes:
             b"}",
         ]
     usage = {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens}
-    parts += [b'],"model":', orjson.dumps(embedded.model), b',"usage":', orjson.dumps(usage), b"}"]
+    tier = b"" if embedded.tier is None else b',"service_tier":' + orjson.dumps(embedded.tier)
+    parts += [b'],"model":', orjson.dumps(embedded.model), b',"usage":', orjson.dumps(usage), tier, b"}"]
     return b"".join(parts)
 
 

@@ -128,7 +128,7 @@ def _add_usage(app: FastAPI, serving: Serving) -> None:
         seen.tenant = principal.tenant
         require_scope(principal, "usage")
         question = read_question(request.query_params.multi_items(), today(serving.clock))
-        seen.rates = (await services.rates.admit(principal),)
+        seen.rates = (await services.rates.admit(principal)).rates
         found = await account(principal, question, serving.books)
         return _json(usage_answer(principal.tenant, question, found), account_headers(0, seen.rates))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from embedge.core.balance import Period
+from embedge.core.balance_forms import Period
 from embedge.core.conditional_update import Item
 from embedge.core.gcra import Rate, RateState
 from embedge.core.request import NO_LIMIT, Limits

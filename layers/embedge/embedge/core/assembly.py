@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from embedge.core import vector_codec
 from embedge.core.admission import Wanted
 from embedge.core.batching import UpstreamCall
-from embedge.core.gcra import RateState
+from embedge.core.gcra import RateState, Tier
 from embedge.core.metering import cost_nano_usd, credible_tokens, estimated_tokens, split_by_size
 from embedge.core.request import Encoding
 from embedge.core.route import Storage
@@ -29,7 +29,10 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The answer: `vectors` in the order of the inputs, at full size, to be given in `dimensions` and `encoding`."""
+    """The answer: `vectors` in the order of the inputs, at full size, to be given in `dimensions` and `encoding`.
+
+    `tier` is the one that the answer names, where it names one.
+    """
 
     model: str
     encoding: Encoding
@@ -41,6 +44,7 @@ class Embedded:
     targets: tuple[str, ...]
     cost_nano_usd: int
     rates: tuple[RateState, ...]
+    tier: Tier | None = None
 
 
 def billed_tokens(call: UpstreamCall, reported: int | None, counted: Mapping[bytes, int] | None) -> int:

@@ -1,42 +1,35 @@
 """What does the ledger's next step on a tenant's balance say: reserve, re-open a period, open the account, or refuse?
 
 One item holds what is left of every period that binds: `di da dl` (day: its number, available, limit), `mi ma ml`
-(month), `ta tl` (total), in nano-dollars, and `t`, the token rate's arrival time, so that money and tokens are taken in
-one write. A hold is a charge: only its holder may reduce it.
+(month), `ta tl` (total), in nano-dollars; `cv`, the version of the limits; `x`, what is leased out; `lo`, what dead
+leases lost this month; and the token rates' arrival times, so that money and tokens are taken in one write. A hold is a
+charge: only its holder may reduce it.
 
 The law: per period, limit = available + taken out, and what is taken out grows only where available >= amount.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from embedge.core.conditional_update import (
-    Assign,
-    Attribute,
-    Compare,
-    Condition,
-    ConditionalUpdate,
-    Item,
-    NewItem,
-)
-from embedge.core.gcra import Rate, RateState
-from embedge.core.request import Limits
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Period:
-    """The month and the day, UTC, that a charge belongs to: months since year 0, days since 0001-01-01."""
-
-    month: int
-    day: int
+from embedge.core.allowance import rates_of, tiers_of
+from embedge.core.balance_forms import Form, Period, available, form_of, taking
+from embedge.core.conditional_update import ConditionalUpdate, Item
+from embedge.core.gcra import Rates, RateState, Tier, Want
+from embedge.core.limit_change import limit_change
+from embedge.core.request import Limits, Principal, ServiceTier
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Money in nano-dollars and tokens, to be taken together or not at all."""
+    """Money in nano-dollars and tokens, to be taken together or not at all, in a tier that the request asks for.
+
+    `ahead_us` is how long the tokens may be used from now on; 0 where they are used at once.
+    """
 
     nano_usd: int
     tokens: int
+    asks: ServiceTier | None = None
+    ahead_us: int = 0
 
     def is_nothing(self) -> bool:
         """Tell whether there is nothing to take."""
@@ -44,19 +37,41 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What binds a tenant's claims: its limits, and the rates of its tokens (none where it is exempt)."""
+
+    limits: Limits
+    rates: Rates
+
+    @classmethod
+    def of(cls, principal: Principal) -> "Terms":
+        """Return what binds who asks."""
+        return cls(principal.limits, rates_of(principal, "tokens"))
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
-    """What a hold came to: nano-dollars billed, and the token rate as the ledger last showed it."""
+    """What a hold came to: nano-dollars billed, the token rate as the ledger last showed it, and the tokens' tier."""
 
     billed_nano_usd: int
     rate: RateState | None
+    tier: Tier = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """The item has not got the tenant's limits yet: an update to carry out first, which takes nothing."""
+
+    update: ConditionalUpdate
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An update to try, and the period that the money will belong to if it is applied."""
+    """An update to try, and if it is applied, the period that the money belongs to and the tier of the tokens."""
 
     update: ConditionalUpdate
     period: Period
+    tier: Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +83,13 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """There are not enough tokens: what is left of them, and how long until they would fit, in microseconds."""
+    """There are not enough tokens: what is left of them, and how long until they would fit, in microseconds.
+
+    None where they never do.
+    """
 
     rate: RateState
-    wait_us: int
+    wait_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,170 +100,81 @@ class Moment:
     period: Period
 
 
-Decision: TypeAlias = Step | Denied | Limited
+Decision: TypeAlias = Step | Adjust | Denied | Limited
 
 
-def first_step(item: Item | None, claim: Claim, limits: Limits, moment: Moment) -> Step:
+def first_step(item: Item | None, claim: Claim, terms: Terms, moment: Moment) -> Step | Adjust:
     """Return the update to try first. `item` is what was last seen, None where nothing was; it is never refused by."""
     if item is None:
-        return _take("same", claim, _Context(None, limits, moment.now_us, moment.period))
-    return _take(_form(item, moment.period), claim, _context(item, limits, moment))
+        return _take("same", claim, _Context(None, terms, moment.now_us, moment.period))
+    context = _context(item, terms, moment)
+    return _adjust(context) or _take(form_of(item, moment.period), claim, context)
 
 
-def next_step(item: Item | None, claim: Claim, limits: Limits, moment: Moment) -> Decision:
+def next_step(item: Item | None, claim: Claim, terms: Terms, moment: Moment) -> Decision:
     """Return what to do after a refusal that showed `item`: another update, or a refusal that is true of that item."""
-    context = _context(item, limits, moment)
-    form = "open" if item is None else _form(item, moment.period)
-    return _denial(form, claim, context) or _take(form, claim, context)
+    context = _context(item, terms, moment)
+    form = "open" if item is None else form_of(item, moment.period)
+    return _adjust(context) or _denial(form, claim, context) or _take(form, claim, context)
 
 
-def credit(item: Item | None, nano_usd: int, period: Period) -> ConditionalUpdate:
-    """Return the update that gives `nano_usd` back to what it was taken from (or takes it, where negative: an overrun).
-
-    A period that is over has nothing to get back; the ones still open do. `item` is what was last seen.
-    """
-    same: tuple[Condition, ...] = (Compare("di", "=", period.day), Compare("mi", "=", period.month))
-    if item is None or Period(item["mi"], item["di"]) <= period:
-        return ConditionalUpdate(_add(("da", "ma", "ta"), nano_usd), same)
-    if item["mi"] == period.month:
-        still_month: tuple[Condition, ...] = (
-            Compare("di", ">", period.day),
-            Compare("mi", "=", period.month),
-        )
-        return ConditionalUpdate(_add(("ma", "ta"), nano_usd), still_month)
-    return ConditionalUpdate(_add(("ta",), nano_usd), (Compare("mi", ">", period.month),))
+def out_of_tokens(item: Item, claim: Claim, terms: Terms, moment: Moment) -> Limited | None:
+    """Return the refusal that is true of what was last seen, whatever happened since: times only grow."""
+    return _limited(claim, _context(item, terms, moment))
 
 
-def nearly_spent(item: Item) -> bool:
-    """Tell whether under 2 % of a limit is left, so that nothing should stay in a purse."""
-    pairs = (("da", "dl"), ("ma", "ml"), ("ta", "tl"))
-    return any(item[available] * 50 < item[limit] for available, limit in pairs)
-
-
-_Form: TypeAlias = Literal["same", "day", "month", "open"]
+def most_updates(terms: Terms) -> int:
+    """Return after how many updates a claim is decided, but for races at the border of a period."""
+    return 4 + terms.rates.most_updates()
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
     item: Item | None
-    limits: Limits
+    terms: Terms
     now_us: int
     period: Period
 
-    def rate(self) -> Rate:
-        return Rate("tokens", self.limits.tokens_per_minute)
 
-
-def _context(item: Item | None, limits: Limits, moment: Moment) -> _Context:
+def _context(item: Item | None, terms: Terms, moment: Moment) -> _Context:
     seen = moment.period if item is None else Period(item["mi"], item["di"])
     # An item that is newer than our clock sets the period: time is never rolled back.
-    return _Context(item, limits, moment.now_us, max(seen, moment.period))
+    return _Context(item, terms, moment.now_us, max(seen, moment.period))
 
 
-def _form(item: Item, period: Period) -> _Form:
-    if item["mi"] < period.month:
-        return "month"
-    return "day" if item["mi"] == period.month and item["di"] < period.day else "same"
+def _adjust(context: _Context) -> Adjust | None:
+    update = None if context.item is None else limit_change(context.item, context.terms.limits)
+    return Adjust(update) if update else None
 
 
-def _available(form: _Form, context: _Context) -> tuple[int, int, int]:
-    limits, item = context.limits, context.item
-    if item is None or form == "open":
-        return limits.day_nano_usd, limits.month_nano_usd, limits.total_nano_usd
-    day = item["da"] if form == "same" else item["dl"]
-    month = item["ml"] if form == "month" else item["ma"]
-    return day, month, item["ta"]
-
-
-def _denial(form: _Form, claim: Claim, context: _Context) -> Denied | Limited | None:
+def _denial(form: Form, claim: Claim, context: _Context) -> Denied | Limited | None:
     if claim.nano_usd:
-        day, month, total = _available(form, context)
+        day, month, total = available(form, context.item, context.terms.limits)
         if total < claim.nano_usd:
             return Denied("total")
         if month < claim.nano_usd:
             return Denied("month")
         if day < claim.nano_usd:
             return Denied("day")
-    if claim.tokens:
-        rate = context.rate()
-        wait_us = rate.wait_us(context.item, claim.tokens, context.now_us)
-        if wait_us or not rate.fits(claim.tokens):
-            return Limited(rate.state(context.item, context.now_us), wait_us)
-    return None
+    return _limited(claim, context)
 
 
-def _take(form: _Form, claim: Claim, context: _Context) -> Step:
-    assignments, conditions = _MONEY[form](claim.nano_usd, context)
-    if claim.tokens:
-        tokens = context.rate().step(context.item, claim.tokens, context.now_us)
-        assignments += tokens.assignments
-        conditions += () if form == "open" else tokens.conditions
-    return Step(ConditionalUpdate(assignments, conditions), context.period)
+def _limited(claim: Claim, context: _Context) -> Limited | None:
+    rates, tiers = context.terms.rates, tiers_of(context.terms.limits, claim.asks)
+    want = Want(claim.tokens, context.now_us, ahead_us=claim.ahead_us)
+    if not claim.tokens or not rates.rates or rates.tier(context.item, want, tiers) is not None:
+        return None
+    return Limited(rates.state(context.item, context.now_us), rates.soonest_us(context.item, want, tiers))
 
 
-_Money: TypeAlias = tuple[tuple[Assign, ...], tuple[Condition, ...]]
-
-
-def _same(amount: int, context: _Context) -> _Money:
-    period = context.period
-    return _add(("da", "ma", "ta"), -amount), (
-        Compare("di", "=", period.day),
-        Compare("mi", "=", period.month),
-        *_at_least(("da", "ma", "ta"), amount),
-    )
-
-
-def _reopen_day(amount: int, context: _Context) -> _Money:
-    period = context.period
-    reopened = (Assign("di", period.day), Assign("da", Attribute("dl"), -amount))
-    return reopened + _add(("ma", "ta"), -amount), (
-        Compare("di", "<", period.day),
-        Compare("mi", "=", period.month),
-        *_at_least(("dl", "ma", "ta"), amount),
-    )
-
-
-def _reopen_month(amount: int, context: _Context) -> _Money:
-    period = context.period
-    reopened = (
-        Assign("di", period.day),
-        Assign("mi", period.month),
-        Assign("da", Attribute("dl"), -amount),
-        Assign("ma", Attribute("ml"), -amount),
-        Assign("lo", 0),
-    )
-    return reopened + _add(("ta",), -amount), (
-        Compare("di", "<", period.day),
-        Compare("mi", "<", period.month),
-        *_at_least(("dl", "ml", "ta"), amount),
-    )
-
-
-def _open(amount: int, context: _Context) -> _Money:
-    limits, period = context.limits, context.period
-    opened = (
-        Assign("di", period.day),
-        Assign("mi", period.month),
-        Assign("dl", limits.day_nano_usd),
-        Assign("ml", limits.month_nano_usd),
-        Assign("tl", limits.total_nano_usd),
-        Assign("da", limits.day_nano_usd - amount),
-        Assign("ma", limits.month_nano_usd - amount),
-        Assign("ta", limits.total_nano_usd - amount),
-        Assign("cv", 0),
-        Assign("x", 0),
-        Assign("lo", 0),
-    )
-    return opened, (NewItem(),)
-
-
-_MONEY = {"same": _same, "day": _reopen_day, "month": _reopen_month, "open": _open}
-
-
-def _add(attributes: tuple[str, ...], amount: int) -> tuple[Assign, ...]:
-    return tuple(Assign(name, Attribute(name), amount) for name in attributes)
-
-
-def _at_least(attributes: tuple[str, ...], amount: int) -> tuple[Condition, ...]:
-    # Nothing can be taken from an account that is overdrawn: nothing, that is, but nothing.
-    return tuple(Compare(name, ">=", amount) for name in attributes) if amount else ()
+def _take(form: Form, claim: Claim, context: _Context) -> Step:
+    money = taking(form, claim.nano_usd, context.period, context.terms.limits)
+    rates, tiers = context.terms.rates, tiers_of(context.terms.limits, claim.asks)
+    want = Want(claim.tokens, context.now_us, ahead_us=claim.ahead_us)
+    tier = rates.tier(context.item, want, tiers) or tiers[0]
+    if not claim.tokens:
+        return Step(money, context.period, tier)
+    tokens = rates.step(context.item, replace(want, tier=tier))
+    conditions = () if form == "open" else tokens.conditions
+    update = ConditionalUpdate(money.assignments + tokens.assignments, money.conditions + conditions)
+    return Step(update, context.period, tier)

@@ -71,6 +71,15 @@ class ConditionalUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemUpdate:
+    """An update, and the item that it is of."""
+
+    pk: str
+    sk: str
+    update: ConditionalUpdate
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The update was made; `item` is what stands now."""
 
@@ -86,6 +95,8 @@ class Refused:
 
 
 Outcome: TypeAlias = Applied | Refused
+# Of two updates that are made both or neither: which were refused. Where none was, both are made.
+Refusals: TypeAlias = tuple[Refused | None, Refused | None]
 
 
 def evaluate(update: ConditionalUpdate, item: Item | None) -> Item | None:

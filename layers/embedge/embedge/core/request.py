@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from embedge.core.gcra import RateState
+from embedge.core.gcra import RateState, Tier
 
 Encoding: TypeAlias = Literal["float", "base64"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex"]
@@ -105,6 +105,14 @@ class Principal:
     token_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request may come: in which tier, and what is left of the rates that bind it, where any do."""
+
+    tier: Tier
+    rates: tuple[RateState, ...]
+
+
 @dataclass(slots=True)
 class Observation:
     """What one invocation came to, filled in along the way; what was never reached keeps its default."""
@@ -129,6 +137,7 @@ class Observation:
     # The day under which it was added up, UTC; empty where it was not: then its line is no record of usage.
     usage_day: str = ""
     rates: tuple[RateState, ...] = ()
+    tier: Tier = "default"
 
 
 @dataclass(frozen=True, slots=True)
