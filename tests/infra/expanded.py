@@ -14,16 +14,17 @@ _EXPAND = """
 import json, sys
 from samcli.lib.translate.sam_template_validator import SamTemplateValidator
 from samcli.yamlhelper import yaml_parse
-template = yaml_parse(open(sys.argv[1]).read())
+template, given = yaml_parse(open(sys.argv[1]).read()), json.loads(sys.argv[2])
 if "Transform" in template:
-    template = yaml_parse(SamTemplateValidator(template, None).get_translated_template_if_valid())
+    validator = SamTemplateValidator(template, None, parameter_overrides=given)
+    template = yaml_parse(validator.get_translated_template_if_valid())
 json.dump(template, sys.stdout)
 """
 
 
-def expanded(name: str) -> Node:
-    """Return the template as CloudFormation sees it."""
-    return json.loads(run(SAM_PYTHON, "-c", _EXPAND, name))
+def expanded(name: str, **parameters: str) -> Node:
+    """Return the template as CloudFormation sees it, with these parameters given to SAM."""
+    return json.loads(run(SAM_PYTHON, "-c", _EXPAND, name, json.dumps(parameters)))
 
 
 def resources(template: Node, kind: str) -> dict[str, Node]:

@@ -15,6 +15,7 @@ from tests.infra.expanded import at, expanded, resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.infra.expanded import Json, Node
 
@@ -22,8 +23,33 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 ROOT_TEMPLATE = "template.yaml"
 NESTED_TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "infra").glob("*.yaml"))
-# X-Ray has no ARNs: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
-OF_NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# What has no ARNs, is done before there is a resource, or about all of a kind:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
+# https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createmodel-perms
+OF_NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "ecr:GetAuthorizationToken"}
+# Every option on: what a deployment has that takes all of them.
+EVERYTHING: dict[str, str] = {
+    "AccessLogs": "true",
+    "Architecture": "arm64",
+    "CanarySchedule": "rate(1 hour)",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
+    "ControlReplicaSecondRegion": "eu-west-1",
+    "CorsAllowedOrigins": "*",
+    "DomainName": "embeddings.example.com",
+    "EndpointType": "REGIONAL",
+    "GpuModel": "BAAI/bge-m3",
+    "GpuScaleToZero": "true",
+    "GradualDeployment": "Canary10Percent5Minutes",
+    "HostedZoneId": "Z2FDTNDATAQYW2",
+    "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/mrk-1234567890abcdef1234567890abcdef",
+    "LatencyRecords": "true",
+    "MinimumCompressionBytes": "1024",
+    "RequestsPerMinutePerIp": "6000",
+    "ReservedConcurrency": "100",
+    "SnapStart": "PublishedVersions",
+    "Tracing": "Active",
+}
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
 
 
@@ -44,14 +70,29 @@ def test_cfn_lint_finds_nothing_to_say_about_any_template() -> None:
     run(CFN_LINT, ROOT_TEMPLATE, *NESTED_TEMPLATES)
 
 
+def test_what_is_off_by_default_is_as_sound_as_the_rest(templates: dict[str, Node], tmp_path: Path) -> None:
+    everything = expanded(ROOT_TEMPLATE, GradualDeployment="Canary10Percent5Minutes", SnapStart="PublishedVersions")
+    group = at(everything, "Resources", "ApiFunctionDeploymentGroup", "Properties")
+    assert {"Ref": "FaultsAlarm"} in [one.get("Name") for one in _nodes(group["AlarmConfiguration"])]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in json.dumps(group["AutoRollbackConfiguration"])
+    assert "Fn::GetAtt" in json.dumps(group["ServiceRoleArn"])
+    everything["Parameters"] = {name: _chosen(name, one) for name, one in at(everything, "Parameters").items()}
+    (template := tmp_path / "template.json").write_text(json.dumps(everything))
+    (tmp_path / "infra").symlink_to(ROOT / "infra")
+    run(CFN_LINT, "--ignore-checks", "W", "--", template)
+    for nested in NESTED_TEMPLATES:
+        given, parameters = _given_by(everything, nested), at(templates[nested], "Parameters")
+        assert given <= parameters.keys()
+        assert {name for name in parameters if "Default" not in at(parameters, name)} <= given, nested
+
+
 def test_no_statement_reaches_every_resource_or_every_action(templates: dict[str, Node]) -> None:
     statements = [one for template in templates.values() for one in _statements(template)]
     allowed = [one for one in statements if "Principal" not in one]  # trust policies name no resource
     assert allowed
     for statement in allowed:
-        assert "*" not in _list(statement["Resource"]) or OF_NO_RESOURCE.issuperset(
-            map(str, _list(statement["Action"]))
-        )
+        for action in map(str, _list(statement["Action"])):
+            assert "*" not in _list(statement["Resource"]) or _has_no_arns(action), action
         assert not [action for action in _list(statement["Action"]) if "*" in str(action)]
         assert not {"NotAction", "NotResource"} & statement.keys()
 
@@ -241,7 +282,7 @@ def test_samconfig_says_what_the_template_takes(templates: dict[str, Node], envi
 def test_nothing_of_codedeploy_is_made_unless_deployments_are_to_be_gradual(templates: dict[str, Node]) -> None:
     template = templates[ROOT_TEMPLATE]
     assert "AWS::CodeDeploy" not in json.dumps(template)
-    for name in ("FaultsMetric", "FaultsAlarm", "CrashesAlarm", "DeploymentRole"):
+    for name in ("FaultsMetric", "FaultsAlarm", "CrashesAlarm"):
         assert at(template, "Resources", name)["Condition"] == "Gradual"
 
 
@@ -250,6 +291,22 @@ def test_every_parameter_and_output_explains_itself(templates: dict[str, Node]) 
         for section in ("Parameters", "Outputs"):
             for name in at(template, section):
                 assert at(template, section, name).get("Description"), name
+
+
+def _has_no_arns(action: str) -> bool:
+    return action in OF_NO_RESOURCE or action.startswith("ec2:Describe")
+
+
+def _chosen(name: str, parameter: Json) -> Json:
+    """The parameter with a default that turns on what it is for."""
+    assert isinstance(parameter, dict)
+    return parameter | {"Default": EVERYTHING[name]} if name in EVERYTHING else parameter
+
+
+def _given_by(template: Node, nested: str) -> set[str]:
+    """The names of the parameters that the root gives a nested stack."""
+    (stack,) = (one for one in resources(template, "AWS::CloudFormation::Stack").values() if nested in str(one))
+    return set(at(stack, "Properties", "Parameters"))
 
 
 def _replicas(storage: Node) -> list[Node]:

@@ -7,6 +7,7 @@ from embedge.adapters.aws_clients import AwsClients
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.notices_powertools import PowertoolsNotices
 from embedge.guard import act_and_tell
+from embedge.ports import ControlTable
 from embedge.settings import Settings, SettingsError, Tables
 
 
@@ -21,6 +22,11 @@ def guarding(settings: Settings, stack: str, stream: TextIO) -> Callable[[Mappin
         await act_and_tell(event, stack, control, notices)
 
     return once
+
+
+def configuration(settings: Settings) -> ControlTable:
+    """Build what a deployment writes its route to. Raises: SettingsError."""
+    return DynamoDbControlTable(AwsClients(), _tables(settings).control)
 
 
 def _tables(settings: Settings) -> Tables:
