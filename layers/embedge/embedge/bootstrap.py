@@ -105,7 +105,7 @@ class Operation:
 def serve(settings: Settings, stream: TextIO) -> Serving:
     """Build what the API stands on; log lines go to `stream`. Nothing is connected before it is needed."""
     clock = SystemClock()
-    aws, https = AwsClients(_stand_in(settings)), HttpxTransport()
+    aws, https = AwsClients(_stand_in(settings), settings.dynamodb), HttpxTransport()
     telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
     state = _state(settings.state, aws, clock, telemetry.fault)
     ledger = PurseLedger(state.ledger, clock)

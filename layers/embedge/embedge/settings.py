@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from embedge.core.aws_access import DynamoDbAccess, dynamodb_access
 from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.request import NO_LIMIT, Limits
 
@@ -90,6 +91,7 @@ class Settings:
     secrets: Mapping[str, str] | None = None
     # The origins of pages that may call from a browser, such as "https://app.example.com", or "*" alone: all.
     cors_origins: tuple[str, ...] = ()
+    dynamodb: DynamoDbAccess | None = None
 
     def with_sagemaker(self, stand_in: SageMakerStandIn) -> "Settings":
         """Return the same, but for SageMaker, which is on this machine."""
@@ -116,6 +118,7 @@ class Settings:
             largest_kept_bytes=_largest_kept_bytes(environ),
             memory_cache_bytes=_whole(environ, "EMBEDGE_MEMORY_CACHE_BYTES", _memory_cache_bytes(environ)),
             cors_origins=cors_origins(environ),
+            dynamodb=dynamodb_access(environ),
         )
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NotRequired, Protocol, TypeAlias, TypedDict, cast
 
+from embedge.adapters.aws_connections import Connections
+from embedge.adapters.aws_signature import Signer
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.dynamodb_lean import LeanDynamoDb
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from aiobotocore.client import AioBaseClient
     from types_aiobotocore_bedrock_runtime import BedrockRuntimeClient
@@ -17,6 +23,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_sagemaker_runtime import SageMakerRuntimeClient
     from types_aiobotocore_secretsmanager import SecretsManagerClient
     from types_aiobotocore_ssm import SSMClient
+
+    from embedge.core.aws_access import DynamoDbAccess
 
 _Service: TypeAlias = Literal["bedrock-runtime", "dynamodb", "logs", "s3", "sagemaker-runtime", "secretsmanager", "ssm"]
 
@@ -51,15 +59,25 @@ class StandIn:
 class AwsClients:
     """Clients that send nothing twice by themselves. botocore finds region, endpoint and credentials."""
 
-    def __init__(self, stand_in: StandIn | None = None) -> None:
-        """Take what stands in for AWS, where something does."""
+    def __init__(self, stand_in: StandIn | None = None, lean: DynamoDbAccess | None = None) -> None:
+        """Take what stands in for AWS, where something does, and where DynamoDB may be asked the lean way."""
         self._stand_in = stand_in
+        self._lean_access = lean
+        self._lean: LeanDynamoDb | None = None
         self._session: _Session | None = None
         self._clients: dict[_Service, asyncio.Task[AioBaseClient]] = {}
         self._open = AsyncExitStack()
 
     async def dynamodb(self) -> DynamoDBClient:
-        """Return the client whose replies are held against their checksums."""
+        """Return the client whose replies are held against their checksums: the lean one where that can be had."""
+        if self._lean_access is None:
+            return await self.plain_dynamodb()
+        if self._lean is None:
+            self._lean = _lean(self._lean_access, self.plain_dynamodb)
+        return cast("DynamoDBClient", self._lean)
+
+    async def plain_dynamodb(self) -> DynamoDBClient:
+        """Return the client of aiobotocore."""
         return cast("DynamoDBClient", await self._client("dynamodb"))
 
     async def s3(self) -> S3Client:
@@ -88,6 +106,9 @@ class AwsClients:
 
     async def close(self) -> None:
         """Close what was made. What is asked for afterwards is made anew, with credentials read anew."""
+        if self._lean is not None:
+            self._lean.close()
+            self._lean = None
         await asyncio.gather(*self._clients.values(), return_exceptions=True)
         self._clients.clear()
         self._session = None
@@ -106,6 +127,7 @@ class AwsClients:
         from aiobotocore.session import AioSession  # noqa: PLC0415
 
         from embedge.adapters.dynamodb_calls import check_reply  # noqa: PLC0415
+        from embedge.adapters.dynamodb_lean import replay  # noqa: PLC0415
 
         self._session = self._session or cast("_Session", AioSession())
         config = AioConfig(
@@ -124,6 +146,7 @@ class AwsClients:
         )
         if service == "dynamodb":
             client.meta.events.register("before-parse.dynamodb", check_reply)
+            client.meta.events.register("before-send.dynamodb", cast("Callable[..., None]", replay))
         return client
 
 
@@ -147,6 +170,13 @@ class LogPage(TypedDict):
 
     events: list[LogEvent]
     nextToken: NotRequired[str]
+
+
+def _lean(access: DynamoDbAccess, plain: Callable[[], Awaitable[DynamoDBClient]]) -> LeanDynamoDb:
+    host = access.url.partition("://")[2].strip("/")
+    secure = access.url.startswith("https:")
+    connections = Connections(access.url, ssl.create_default_context(cafile=access.trusted) if secure else None)
+    return LeanDynamoDb(Signer(access.credentials, access.region, host), connections, SystemClock().now_s, plain)
 
 
 class _Session(Protocol):

@@ -67,12 +67,17 @@ def check_reply(
     shape, takes several times what reading the JSON does, so it is given an empty one.
     """
     body = response_dict["body"]
-    expected = response_dict["headers"].get("x-amz-crc32")
-    if expected is not None and expected != str(zlib.crc32(body)):
-        raise CorruptReply
+    check_sum(response_dict["headers"], body)
     if operation_model.name == "BatchGetItem" and response_dict["status_code"] < _FIRST_ERROR:
         customized_response_dict["RawBody"] = body
         response_dict["body"] = b"{}"
+
+
+def check_sum(headers: Mapping[str, str], body: bytes) -> None:
+    """Hold a reply against its checksum. Raises: CorruptReply."""
+    expected = headers.get("x-amz-crc32")
+    if expected is not None and expected != str(zlib.crc32(body)):
+        raise CorruptReply
 
 
 async def send(call: Callable[[], Awaitable[_Reply]], may_repeat: Callable[[Exception], bool]) -> _Reply:
