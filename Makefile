@@ -33,6 +33,10 @@ bench-policies: # what each policy of the cache costs on three real corpora; ARG
 bench-limits: # the largest requests: memory and time
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.limits
 
+.PHONY: bench-mutated
+bench-mutated: # 100,000 garbled replies of DynamoDB, read by the lean client as by aiobotocore's; ARGS="--seed 1"
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.mutated_replies $(ARGS)
+
 bench-cold: # init, first and warm request under Lambda's runtime emulator, beside a naive function; ARGS="--rounds 9"
 	@$(SETUP) test && sh tests/tools/setup.sh sam && exec $(PYTHON) -m benchmarks.function.cold $(ARGS)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from embedge.adapters.aws_clients import AwsClients, StandIn
+from embedge.core.aws_access import Credentials, DynamoDbAccess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -73,6 +74,18 @@ class DynamoDbStub:
             writer.transport.abort()
 
 
+class Way:
+    """Which of the two clients a test's stub is asked by; a fixture of the test's module says so."""
+
+    chosen: Literal["plain", "lean"] = "plain"
+
+
+def clients(url: str) -> AwsClients:
+    """Clients of a DynamoDB on this machine, of the chosen way."""
+    access = DynamoDbAccess(url, "us-east-1", Credentials("test", "test", ""))
+    return AwsClients(StandIn(url, "us-east-1", "test", "test"), access if Way.chosen == "lean" else None)
+
+
 @asynccontextmanager
 async def dynamodb_stub(
     answer: Callable[[str, dict[str, object]], Answer],
@@ -80,7 +93,7 @@ async def dynamodb_stub(
     """Clients of a server that answers each operation and its arguments as told, and what it was asked."""
     stub = DynamoDbStub(answer)
     server = await asyncio.start_server(stub.begin, "127.0.0.1", 0)
-    aws = AwsClients(StandIn(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "us-east-1", "test", "test"))
+    aws = clients(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:
         yield aws, stub
     finally:

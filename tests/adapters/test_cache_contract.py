@@ -15,7 +15,7 @@ from embedge.adapters.cache_memory import MemoryCache
 from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.core.vector_codec import StoredVector, encode
-from tests.adapters.stores import HASH, STORES, dynamodb_table
+from tests.adapters.stores import HASH, LEAN, STORES, dynamodb_table
 from tests.fakes import FakeCache, FakeClock
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Tried:
     faults: list[str]
 
 
-@pytest.fixture(params=[*STORES, "memory", "no memory"])
+@pytest.fixture(params=[*STORES, LEAN, "memory", "no memory"])
 async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tried]:
     clock, faults = FakeClock(), list[str]()
     match request.param:
@@ -44,9 +44,9 @@ async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             state = SqliteState(tmp_path / "state.db")
             yield Tried(SqliteCache(state, clock, faults.append), clock, faults)
             state.close()
-        case "dynamodb":
+        case "dynamodb" | "lean dynamodb":
             endpoint: str = request.getfixturevalue("dynamodb_endpoint")
-            async with dynamodb_table(endpoint, HASH) as (aws, table):
+            async with dynamodb_table(endpoint, HASH, request.param) as (aws, table):
                 limits = CacheLimits(read_limit_s=10, write_limit_s=10)
                 yield Tried(DynamoDbCache(aws, table, clock, limits, faults.append), clock, faults)
         case "memory" | "no memory":

@@ -10,7 +10,7 @@ import pytest
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.sqlite_state import SqliteState
-from tests.adapters.stores import PAIR, STORES, dynamodb_table
+from tests.adapters.stores import LEAN, PAIR, STORES, dynamodb_table
 from tests.fakes import FakeControlTable
 
 if TYPE_CHECKING:
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from embedge.ports import ControlTable
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=[*STORES, LEAN])
 async def control(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ControlTable]:
     match request.param:
         case "sqlite":
             state = SqliteState(tmp_path / "state.db")
             yield SqliteControlTable(state)
             state.close()
-        case "dynamodb":
+        case "dynamodb" | "lean dynamodb":
             endpoint: str = request.getfixturevalue("dynamodb_endpoint")
-            async with dynamodb_table(endpoint, PAIR) as (aws, table):
+            async with dynamodb_table(endpoint, PAIR, request.param) as (aws, table):
                 yield DynamoDbControlTable(aws, table)
         case _:
             yield FakeControlTable()

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
@@ -21,11 +20,11 @@ from embedge.core.breaker import FAILURES_IN_A_ROW
 from embedge.core.conditional_update import Applied, Assign, Attribute, Compare, ConditionalUpdate, Refused
 from embedge.core.vector_codec import StoredVector, encode
 from embedge.errors import ServiceUnavailable
-from tests.adapters.dynamodb_stub import Answer, Reply, dynamodb_stub, error
+from tests.adapters.dynamodb_stub import Answer, Reply, Way, clients, dynamodb_stub, error
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 
 _DIMENSIONS = 2
 _CORRUPT = Reply({"Item": {"doc": {"S": "{}"}}}, checksum_of=b"what was sent")
@@ -37,6 +36,14 @@ _THROTTLED = (
     "ThrottlingException",
     "TransactionConflictException",
 )
+
+
+@pytest.fixture(autouse=True, params=["plain", "lean"])
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both clients meet every fault."""
+    Way.chosen = request.param
+    yield
+    Way.chosen = "plain"
 
 
 def always(answer: Answer) -> Callable[[str, dict[str, Any]], Answer]:
@@ -298,7 +305,7 @@ async def test_what_is_throttled_while_others_are_served_costs_only_its_own_part
 
 async def test_a_cache_that_is_not_there_is_misses() -> None:
     faults: list[str] = []
-    aws = AwsClients(StandIn("http://127.0.0.1:9", "us-east-1", "test", "test"))
+    aws = clients("http://127.0.0.1:9")
     cache = DynamoDbCache(aws, "t", FakeClock(), CacheLimits(5, 5), faults.append)
     assert await cache.get_many(list(entries(1)), _DIMENSIONS) == {}
     await cache.put_many(entries(1), 60)
@@ -356,7 +363,7 @@ async def test_a_step_that_is_never_answered_is_an_error_and_is_sent_exactly_onc
 
 
 async def test_a_ledger_that_is_not_there_is_an_error() -> None:
-    aws = AwsClients(StandIn("http://127.0.0.1:9", "us-east-1", "test", "test"))
+    aws = clients("http://127.0.0.1:9")
     with pytest.raises(ServiceUnavailable):
         await DynamoDbLedgerTable(aws, "t").apply("acme", "B", _TAKE)
     await aws.close()

@@ -15,7 +15,7 @@ from embedge.adapters.leases_dynamodb import DynamoDbLeases
 from embedge.adapters.leases_sqlite import SqliteLeases
 from embedge.adapters.sqlite_state import SqliteState
 from tests.adapters.dynamodb_stub import dynamodb_stub, error
-from tests.adapters.stores import HASH, STORES, dynamodb_table
+from tests.adapters.stores import HASH, LEAN, STORES, dynamodb_table
 from tests.adapters.test_cache_contract import entry
 from tests.fakes import FakeCache, FakeClock, FakeLeases
 
@@ -38,7 +38,7 @@ class Tried:
     faults: list[str]
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=[*STORES, LEAN])
 async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tried]:
     clock, faults = FakeClock(), list[str]()
     match request.param:
@@ -47,9 +47,9 @@ async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             leases = SqliteLeases(state, clock, faults.append)
             yield Tried(leases, SqliteCache(state, clock, faults.append), clock, faults)
             state.close()
-        case "dynamodb":
+        case "dynamodb" | "lean dynamodb":
             endpoint: str = request.getfixturevalue("dynamodb_endpoint")
-            async with dynamodb_table(endpoint, HASH) as (aws, table):
+            async with dynamodb_table(endpoint, HASH, request.param) as (aws, table):
                 cache = DynamoDbCache(aws, table, clock, _LIMITS, faults.append)
                 yield Tried(DynamoDbLeases(aws, table, clock, faults.append), cache, clock, faults)
         case _:

@@ -28,7 +28,7 @@ from embedge.core.conditional_update import (
     Refused,
     evaluate,
 )
-from tests.adapters.stores import PAIR, STORES, dynamodb_table
+from tests.adapters.stores import LEAN, PAIR, STORES, dynamodb_table
 from tests.adapters.updates import UPDATES
 from tests.fakes import FakeClock, FakeLedgerTable
 
@@ -53,7 +53,7 @@ class Tried:
     now_s: float
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=[*STORES, LEAN])
 async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tried]:
     clock = FakeClock()
     match request.param:
@@ -61,9 +61,9 @@ async def tried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             state = SqliteState(tmp_path / "state.db")
             yield Tried(SqliteLedgerTable(state, clock), clock.now_s())
             state.close()
-        case "dynamodb":
+        case "dynamodb" | "lean dynamodb":
             endpoint: str = request.getfixturevalue("dynamodb_endpoint")
-            async with dynamodb_table(endpoint, PAIR) as (aws, table):
+            async with dynamodb_table(endpoint, PAIR, request.param) as (aws, table):
                 yield Tried(DynamoDbLedgerTable(aws, table), SystemClock().now_s())
         case _:
             yield Tried(FakeLedgerTable(clock), clock.now_s())
