@@ -84,7 +84,8 @@ class FakeControlTable:
         self._reach()
         return {sk: document for (partition, sk), document in self.documents.items() if partition == pk}
 
-    async def put(self, pk: str, sk: str, document: str) -> None:
+    async def put(self, pk: str, sk: str, document: str, expires_s: int | None = None) -> None:
+        del expires_s
         self._reach()
         self.documents[pk, sk] = document
 

@@ -34,9 +34,9 @@ class SlowControlTable:
         await turns()
         return documents
 
-    async def put(self, pk: str, sk: str, document: str) -> None:
+    async def put(self, pk: str, sk: str, document: str, expires_s: int | None = None) -> None:
         await turns()
-        await self.table.put(pk, sk, document)
+        await self.table.put(pk, sk, document, expires_s)
 
     async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
         await turns()

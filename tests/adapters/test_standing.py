@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from embedge import tenancy
+from embedge.core.key_document import planned
 from embedge.core.request import NO_LIMIT, ModelRate
 from embedge.core.tenant_document import EVERYBODY, Block, TenantDocument
 from embedge.errors import CredentialRevoked, EmbedgeError, ServiceUnavailable, TenantBlocked
@@ -81,15 +82,34 @@ async def test_another_tenant_is_not_blocked() -> None:
     await lodge.opens(signed(HEADER, claims(tenant="zoo", jti="other")))
 
 
-@pytest.mark.parametrize("partition", ["REVOKED#own#token-1", "REVOKED#own#kid:ours"])
 @pytest.mark.parametrize("frozen_s", [15.1, 7_200])
-async def test_who_was_taken_back_is_refused_though_it_is_remembered(partition: str, frozen_s: float) -> None:
+async def test_who_was_taken_back_is_refused_though_it_is_remembered(frozen_s: float) -> None:
     lodge = Lodge()
     await lodge.opens(TOKEN)
-    await lodge.takes_back(partition)
+    await lodge.takes_back("REVOKED#own#token-1")
     lodge.clock.pass_time(frozen_s)
     await lodge.stays_shut(TOKEN, CredentialRevoked)
     await lodge.stays_shut(TOKEN, CredentialRevoked)
+
+
+@pytest.mark.parametrize("frozen_s", [15.1, 7_200])
+async def test_a_key_that_was_retired_takes_its_tokens_with_it_though_they_are_remembered(frozen_s: float) -> None:
+    lodge = Lodge()
+    await lodge.opens(TOKEN)
+    del lodge.control.documents["KEYS", OURS.kid]
+    await tenancy.announce(lodge.control, "KEYS")
+    lodge.clock.pass_time(frozen_s)
+    await lodge.stays_shut(TOKEN)
+
+
+async def test_a_key_whose_time_to_retire_has_come_verifies_nothing_more() -> None:
+    lodge = Lodge()
+    lodge.control.documents["KEYS", OURS.kid] = planned(OURS.public_jwk, retires_s=NOW + 100)
+    await lodge.opens(TOKEN)
+    lodge.clock.pass_time(99.9)
+    await lodge.opens(TOKEN)
+    lodge.clock.pass_time(0.1)
+    await lodge.stays_shut(TOKEN)
 
 
 async def test_what_another_issuer_calls_the_same_is_another_token() -> None:

@@ -46,13 +46,21 @@ class Caller:
         self.records = Records()
         self.world.control.documents["KEYS", KEYS.kid] = KEYS.public_jwk
         clock = self.world.clock
-        authenticator = Identity(self.world.control, clock, self.world.setup.limits).authenticator
-        services = replace(self.world.services, **{"authenticator": authenticator, **ports})
+        identity = Identity(self.world.control, clock, self.world.setup.limits)
+        services = replace(self.world.services, **{"authenticator": identity.authenticator, **ports})
         self.answers = FakeAnswers()
         carriage = Carriage(self.world.setup.largest_bytes, self.answers)
         self.books = Books(self.world.services.usage, self.world.usage_table, self.world.table, clock)
         self.serving = Serving(
-            services, self.books, self.records, clock, 30.0, carriage, self.world.ledger.close, cors_origins
+            services,
+            self.books,
+            self.records,
+            clock,
+            30.0,
+            carriage,
+            self.world.ledger.close,
+            identity.own_keys.published,
+            cors_origins,
         )
         self.app = create_app(self.serving)
 

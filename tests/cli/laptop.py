@@ -81,8 +81,12 @@ class Laptop:
 
     def kept(self) -> dict[str, str]:
         """Return the routes' documents as they are in Control."""
+        return self.documents("ROUTES")
+
+    def documents(self, partition: str) -> dict[str, str]:
+        """Return what a partition of Control holds."""
         database = SqliteState(self.state / "embedge.db")
-        documents = dict(asyncio.run(SqliteControlTable(database).query("ROUTES")))
+        documents = dict(asyncio.run(SqliteControlTable(database).query(partition)))
         database.close()
         return documents
 

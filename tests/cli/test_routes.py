@@ -18,8 +18,10 @@ from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
 from embedge.core.route_plan import OTHER_HOST
 from embedge.errors import EmbedgeError
+from embedge.settings import DEFAULT_LIMITS
 from tests.core.samples import document, target
 from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeProbing
+from tests.identity import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -251,6 +253,7 @@ async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation
         await asyncio.sleep(0)
 
     keys, entries = FileSigningKeys(folder), FakeCache(FakeClock())
+    looking = Identity(control, SystemClock(), DEFAULT_LIMITS).authenticator
     operation = Operation(
         control,
         keys,
@@ -261,6 +264,7 @@ async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation
         SystemClock(),
         "i",
         "a",
+        looking,
         close,
     )
     routes = {name: document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"}) for name in "abc"}

@@ -30,7 +30,7 @@ from embedge.adapters.ledger_items_sqlite import SqliteLedgerItems
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
-from embedge.adapters.newcomers_ledger import LedgerNewcomers
+from embedge.adapters.newcomers_ledger import AnyNewcomers, LedgerNewcomers
 from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
@@ -57,6 +57,7 @@ from embedge.errors import ServiceUnavailable
 from embedge.flights import Flights
 from embedge.ports import (
     AnswerStore,
+    Authenticator,
     Cache,
     CacheEntries,
     Clock,
@@ -99,6 +100,7 @@ class Operation:
     clock: Clock
     issuer: str
     audience: str
+    authenticator: Authenticator
     close: Callable[[], Awaitable[None]]
 
 
@@ -121,10 +123,11 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
 
     secrets = ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault)
     kept = KeptControl(state.control, clock, telemetry.fault)
+    own_keys = OwnKeySet(kept, clock, telemetry.fault)
     checks = Checks(kept, LedgerNewcomers(state.ledger, clock), settings.limits, telemetry.fault)
     cache = MemoryCache(state.cache, clock, settings.memory_cache_bytes)
     services = Services(
-        authenticator=JwtAuthenticator(_issuers(settings, kept, secrets, telemetry.fault), checks, clock),
+        authenticator=JwtAuthenticator(_issuers(settings, own_keys, secrets, checks), checks, clock),
         routes=ControlRoutes(state.control, clock, telemetry.fault),
         purges=ControlPurges(state.control, clock, telemetry.fault),
         rates=GcraRates(state.ledger, clock),
@@ -146,26 +149,34 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     )
     carriage = Carriage(settings.largest_answer_bytes, answers)
     books = Books(usage, state.usage_rows, state.ledger_items, clock)
-    return Serving(
-        services, books, telemetry, clock, settings.longest_request_s, carriage, close, settings.cors_origins
-    )
+    longest_s, origins = settings.longest_request_s, settings.cors_origins
+    return Serving(services, books, telemetry, clock, longest_s, carriage, close, own_keys.published, origins)
 
 
-def _issuers(settings: Settings, kept: KeptControl, secrets: NamedSecrets, on_fault: Callable[[str], None]) -> Issuers:
+def _issuers(settings: Settings, own_keys: OwnKeySet, secrets: NamedSecrets, checks: Checks) -> Issuers:
     """Return whose tokens are believed; keys are fetched when the first token of an issuer comes."""
     clock, own = SystemClock(), own_issuer(settings.issuer, settings.audience)
-    own_keys, documents = OwnKeySet(kept, clock, on_fault), HttpxKeyDocuments()
+    documents = HttpxKeyDocuments()
 
     def keys_of(issuer: Issuer) -> KeySet:
         match issuer.keys:
             case PublishedKeys():
-                return PublishedKeySet(issuer.keys, documents, clock, on_fault)
+                return PublishedKeySet(issuer.keys, documents, clock, checks.on_fault)
             case SharedSecret(reference):
                 return SecretKeySet(reference, secrets)
             case OwnKeys():
                 return own_keys
 
-    return Issuers(Believed(own, own_keys), kept, keys_of, on_fault)
+    return Issuers(Believed(own, own_keys), checks.kept, keys_of, checks.on_fault)
+
+
+def _looking(settings: Settings, control: ControlTable, aws: AwsClients) -> Authenticator:
+    """Return what says of a token what a router would, and counts nobody."""
+    clock, kept = SystemClock(), KeptControl(control, SystemClock(), lambda _: None)
+    checks = Checks(kept, AnyNewcomers(), settings.limits, lambda _: None)
+    secrets = ReferencedSecrets(settings.secrets or {}, aws, clock, checks.on_fault)
+    own_keys = OwnKeySet(kept, clock, checks.on_fault)
+    return JwtAuthenticator(_issuers(settings, own_keys, secrets, checks), checks, clock)
 
 
 def watch(settings: Settings, stream: TextIO) -> Callable[[], Awaitable[None]]:
@@ -189,7 +200,8 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
     """Build what commands on a laptop's state work on; it is made where it is not there."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = SqliteState(folder / _STATE_FILE)
-    probing, close_probing = _probing(settings, AwsClients(_stand_in(settings)))
+    aws = AwsClients(_stand_in(settings))
+    probing, close_probing = _probing(settings, aws)
 
     async def close() -> None:
         await close_probing()
@@ -199,7 +211,8 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
     control, entries, usage = SqliteControlTable(database), SqliteCacheEntries(database), SqliteUsageRows(database)
     records = FileUsageRecords(folder / LOG_FILE)
     clock, issuer, audience = SystemClock(), settings.issuer, settings.audience
-    return Operation(control, keys, probing, entries, usage, records, clock, issuer, audience, close)
+    looking = _looking(settings, control, aws)
+    return Operation(control, keys, probing, entries, usage, records, clock, issuer, audience, looking, close)
 
 
 async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
@@ -219,9 +232,10 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
         issuer, audience = outputs["Issuer"], outputs["Audience"]
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
-    probing, close = _probing(Settings(state=Path(), secrets=secrets), aws)
-    keys = SsmSigningKeys(stack)
-    return Operation(control, keys, probing, entries, usage, records, SystemClock(), issuer, audience, close)
+    settings = Settings(state=Path(), secrets=secrets, issuer=issuer, audience=audience)
+    probing, close = _probing(settings, aws)
+    keys, clock, looking = SsmSigningKeys(stack), SystemClock(), _looking(settings, control, aws)
+    return Operation(control, keys, probing, entries, usage, records, clock, issuer, audience, looking, close)
 
 
 def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:

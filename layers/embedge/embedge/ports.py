@@ -76,8 +76,8 @@ class ControlTable(Protocol):
         """Return every document of a partition by its sort key. Raises: ServiceUnavailable."""
         ...
 
-    async def put(self, pk: str, sk: str, document: str) -> None:
-        """Write a document, replacing what was there. Raises: ServiceUnavailable."""
+    async def put(self, pk: str, sk: str, document: str, expires_s: int | None = None) -> None:
+        """Write a document, replacing what was there; after that second it may be gone. Raises: ServiceUnavailable."""
         ...
 
     async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
@@ -402,10 +402,14 @@ class Telemetry(Protocol):
 class SigningKeys(Protocol):
     """The team's private keys: operators can read them, and no function can."""
 
-    async def load(self) -> tuple[str, str] | None:
-        """Return the newest key's name and its PEM, None where there is none. Raises: ServiceUnavailable."""
+    async def load(self) -> Sequence[tuple[str, str]]:
+        """Return each key's name and its PEM, the newest first. Raises: ServiceUnavailable."""
         ...
 
     async def keep(self, kid: str, pem: str) -> None:
-        """Keep a key. Raises: ServiceUnavailable."""
+        """Keep a key, as the newest. Raises: ServiceUnavailable."""
+        ...
+
+    async def forget(self, kid: str) -> None:
+        """Keep a key no longer; one that is not there is nothing. Raises: ServiceUnavailable."""
         ...

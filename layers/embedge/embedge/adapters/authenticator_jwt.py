@@ -120,7 +120,7 @@ class JwtAuthenticator:
         key = await _key(form, believed)
         claims = _claims(token, key, believed, str(form.header["alg"]))
         grant = granted(claims, believed.issuer, digest.hex(), self._clock.now_s())
-        return _Remembered(Bearer(grant, believed.issuer, key.kid), str(iss), key)
+        return _Remembered(Bearer(grant, believed.issuer), str(iss), key)
 
 
 def _token(credential: str | None) -> str:

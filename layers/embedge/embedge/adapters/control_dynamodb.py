@@ -49,11 +49,14 @@ class DynamoDbControlTable:
         except FAULTS as error:
             raise _out_of_reach() from error
 
-    async def put(self, pk: str, sk: str, document: str) -> None:
-        """Write a document, replacing what was there. Raises: ServiceUnavailable."""
+    async def put(self, pk: str, sk: str, document: str, expires_s: int | None = None) -> None:
+        """Write a document, replacing what was there, and let DynamoDB delete it later. Raises: ServiceUnavailable."""
         try:
             client = await self._aws.dynamodb()
+            item: dict[str, UniversalAttributeValueTypeDef]
             item = {"pk": {"S": pk}, "sk": {"S": sk}, "doc": {"S": document}}
+            if expires_s is not None:
+                item["ttl"] = {"N": str(expires_s)}
             await send(partial(client.put_item, TableName=self._table, Item=item), may_pass)
         except FAULTS as error:
             raise _out_of_reach() from error

@@ -22,8 +22,9 @@ class SqliteControlTable:
         with _translated():
             return dict(self._connection.execute("SELECT sk, doc FROM control WHERE pk = ?", (pk,)).fetchall())
 
-    async def put(self, pk: str, sk: str, document: str) -> None:
+    async def put(self, pk: str, sk: str, document: str, expires_s: int | None = None) -> None:
         """Write a document, replacing what was there. Raises: ServiceUnavailable."""
+        del expires_s  # a laptop's file may keep it
         with _translated():
             self._connection.execute("INSERT OR REPLACE INTO control VALUES (?, ?, ?)", (pk, sk, document))
 

@@ -1,11 +1,11 @@
 """Which of the team's own keys are valid now? Those in the Control table that have not been retired."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from embedge.adapters.kept_control import KeptControl
 from embedge.adapters.public_keys import VerificationKey, public_key
-from embedge.core.key_document import KEYS, retires_s
+from embedge.core.key_document import KEYS, published, retires_s
 from embedge.ports import Clock
 
 _UNKNOWN_KEY_PAUSE_S = 30
@@ -33,6 +33,11 @@ class OwnKeySet:
             keys = await self._looked_again(keys)
         key = keys.get(kid)
         return None if key is None or retires_s(key.fingerprint) <= self._clock.now_s() else key
+
+    async def published(self) -> Sequence[Mapping[str, object]]:
+        """Return the keys that are valid now, as anybody may see them. Raises: ServiceUnavailable."""
+        await self._kept.freshen()
+        return published(await self._kept.partition(KEYS), self._clock.now_s())
 
     async def _looked_again(self, keys: dict[str, VerificationKey]) -> dict[str, VerificationKey]:
         async with self._looking:

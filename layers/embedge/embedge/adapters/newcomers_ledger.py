@@ -15,6 +15,13 @@ _DAY_S = 86_400
 _PAUSE_S = 60
 
 
+class AnyNewcomers:
+    """The Newcomers port for who only looks: everybody may come, and nobody is counted."""
+
+    async def admit(self, issuer: Issuer, tenant: str) -> None:
+        """Let pass."""
+
+
 class LedgerNewcomers:
     """The Newcomers port. A tenant that a process has seen costs nothing more; the first time, one write."""
 

@@ -1,6 +1,7 @@
 """Where is the team's private key on a laptop? In a folder that only its owner can read."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -11,10 +12,10 @@ class FileSigningKeys:
         """Take the folder; it is made when the first key is kept."""
         self._folder = folder
 
-    async def load(self) -> tuple[str, str] | None:
-        """Return the newest key's name and its PEM, None where there is none."""
-        pems = sorted(self._folder.glob("*.pem"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        return (pems[-1].stem, pems[-1].read_text(encoding="ascii", errors="replace")) if pems else None
+    async def load(self) -> Sequence[tuple[str, str]]:
+        """Return each key's name and its PEM, the newest first."""
+        pems = sorted(self._folder.glob("*.pem"), key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+        return [(pem.stem, pem.read_text(encoding="ascii", errors="replace")) for pem in pems]
 
     async def keep(self, kid: str, pem: str) -> None:
         """Keep a key; it is readable by its owner alone from its first byte on."""
@@ -24,3 +25,7 @@ class FileSigningKeys:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(pem)
         partial.rename(self._folder / f"{kid}.pem")
+
+    async def forget(self, kid: str) -> None:
+        """Keep a key no longer."""
+        (self._folder / f"{kid}.pem").unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,7 @@ class Serving:
     longest_request_s: float
     carriage: Carriage
     close: Callable[[], Awaitable[None]]
+    published_keys: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
     cors_origins: tuple[str, ...] = ()
 
 
@@ -108,6 +109,11 @@ def _add_calls(app: FastAPI, serving: Serving) -> None:
     async def health() -> Response:
         await services.routes.current()  # raises where nothing could be served
         return _json({"status": "ok"})
+
+    @app.api_route("/.well-known/jwks.json", methods=_READ)
+    @app.api_route("/v1/.well-known/jwks.json", methods=_READ)
+    async def publish_keys() -> Response:
+        return _json({"keys": await serving.published_keys()})
 
     @app.api_route("/openapi.json", methods=_READ)
     @app.api_route("/v1/openapi.json", methods=_READ)

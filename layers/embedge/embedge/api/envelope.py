@@ -22,6 +22,7 @@ _ASKED_PATH = "embedge.asked_path"
 _CLIENT_LEFT = 499
 # What is served under any base path, and not under `/v1` alone.
 _OUTSIDE_V1 = frozenset({"/health", "/openapi.json"})
+_JWKS = "/.well-known/jwks.json"
 
 
 class Envelope:
@@ -141,6 +142,8 @@ def own_path(path: str) -> str:
     trimmed = shown.rstrip("/") or "/"
     start = f"{trimmed}/".find("/v1/")
     if start < 0:
+        if trimmed.endswith(_JWKS):
+            return _JWKS
         last = trimmed[trimmed.rfind("/") :]
         return last if last in _OUTSIDE_V1 else trimmed
     call, _, rest = trimmed[start + len("/v1/") :].lstrip("/").partition("/")

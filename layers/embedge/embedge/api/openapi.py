@@ -24,6 +24,7 @@ _KNOWN_CALLERS = (
     errors.CredentialInvalid,
     errors.CredentialExpired,
     errors.CredentialRevoked,
+    errors.TenantBlocked,
     errors.ScopeMissing,
     errors.ServiceUnavailable,
 )
@@ -59,6 +60,7 @@ def _document() -> Node:
             "/v1/models/{model}": {"get": _retrieve_model()},
             "/v1/usage": {"get": _read_usage()},
             "/health": {"get": _health()},
+            "/.well-known/jwks.json": {"get": _publish_keys()},
             "/openapi.json": {"get": _describe()},
         },
         "components": {
@@ -148,6 +150,16 @@ def _health() -> Node:
     good = answer("They can.", schemas.HEALTH)
     responses = {"200": good, **error_answers([errors.ServiceUnavailable])}
     return {"operationId": "health", "summary": "Can requests be served?", "security": [], "responses": responses}
+
+
+def _publish_keys() -> Node:
+    good = answer("The keys that this deployment's own tokens are verified with.", schemas.KEY_SET)
+    return {
+        "operationId": "publishKeys",
+        "summary": "Return the public keys, a JSON Web Key Set, also at /v1/.well-known/jwks.json",
+        "security": [],
+        "responses": {"200": good, **error_answers([errors.ServiceUnavailable])},
+    }
 
 
 def _describe() -> Node:

@@ -167,6 +167,10 @@ USAGE = _object(_USAGE) | {"required": [name for name in _USAGE if name != "grou
 
 HEALTH = _object({"status": {"const": "ok"}})
 
+KEY_SET = _object(
+    {"keys": {"type": "array", "items": {"type": "object", "description": "Source: RFC 7517, section 4."}}}
+)
+
 ERROR = _object(
     {
         "error": _object(

@@ -1,9 +1,9 @@
 """How is a tenant shown to an operator?"""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 
+from embedge.cli.times import utc
 from embedge.core.request import NO_LIMIT
 from embedge.core.tenant_document import Block, TenantDocument, is_blocked
 from embedge.tenancy import Known
@@ -40,9 +40,8 @@ def tenant_lines(name: str, document: TenantDocument) -> Iterator[str]:
 def block_lines(blocks: Mapping[str, Block]) -> Iterator[str]:
     """Yield what each source says, and whether the tenant is blocked."""
     for source, block in sorted(blocks.items()):
-        at = datetime.fromtimestamp(block.at_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
         why = f": {block.reason}" if block.reason else ""
-        yield f"  {'blocked' if block.blocked else 'let go'} by {source} at {at} UTC{why}"
+        yield f"  {'blocked' if block.blocked else 'let go'} by {source} at {utc(block.at_s)}{why}"
     yield "  blocked" if is_blocked(blocks) else "  not blocked"
 
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 
 from embedge.core.granting import REFUSED, Granted, narrower_tier
-from embedge.core.identity import TENANT
 from embedge.core.issuer import Issuer
 from embedge.core.request import Limits, Principal
 from embedge.core.tenant_document import CONF, EVERYBODY, blocks_in, is_blocked, parse_tenant, partition_of
@@ -16,19 +14,17 @@ _Documents = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who shows a token: what that grants, who says so, and by which key."""
+    """Who shows a token: what that grants, and who says so."""
 
     granted: Granted
     issuer: Issuer
-    kid: str
 
     def partitions(self) -> tuple[str, ...]:
-        """Return where Control says what: of everybody, of the tenant, of the token, of the key."""
+        """Return where Control says what: of everybody, of the tenant, of the token."""
         return (
             partition_of(EVERYBODY),
             partition_of(self.granted.tenant),
             revoked_token(self.issuer.name, self.granted.token_id),
-            revoked_key(self.issuer.name, self.kid),
         )
 
 
@@ -37,19 +33,13 @@ def revoked_token(issuer: str, token_id: str) -> str:
     return f"REVOKED#{issuer}#{token_id}"
 
 
-def revoked_key(issuer: str, kid: str) -> str:
-    """Return where it says that all tokens of a key were; no token is called so."""
-    plain = kid if TENANT.fullmatch(kid) else sha256(kid.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"REVOKED#{issuer}#kid:{plain}"
-
-
 def judge(bearer: Bearer, said: tuple[_Documents, ...], defaults: Limits) -> Principal:
     """Return the bearer with the limits of its tenant; `said` is what its partitions hold.
 
     Raises: CredentialRevoked, TenantBlocked; InvalidValue where it cannot be read what its limits are.
     """
-    everybody, tenant, token, key = said
-    if token or key:
+    everybody, tenant, token = said
+    if token:
         raise CredentialRevoked(f"{REFUSED}: this token was taken back. Ask your platform team for another.")
     if is_blocked(blocks_in(everybody)):
         raise TenantBlocked("This deployment is blocked: it serves nobody until its operators let it. Ask them.")
