@@ -41,8 +41,15 @@ SERVED = st.builds(
     cost_nano_usd=COUNTS,
     saved_nano_usd=COUNTS,
     cache_spent_nano_usd=COUNTS,
+    recheck_nano_usd=COUNTS,
 )
-UNITS = {"latency_ms": "Milliseconds", "cost_usd": "None", "saved_usd": "None", "cache_spent_usd": "None"}
+UNITS = {
+    "latency_ms": "Milliseconds",
+    "cost_usd": "None",
+    "saved_usd": "None",
+    "cache_spent_usd": "None",
+    "recheck_usd": "None",
+}
 PROPERTIES = {"tenant", "bot", "project", "user", "usage_day", "request_id", "status"}
 
 
@@ -104,7 +111,7 @@ def test_an_invocation_is_one_line_and_one_blob_that_say_the_same(seen: Observat
     values = metrics_of(blob)
     expected = {name: number for name, number in asdict(seen).items() if isinstance(number, int)}
     assert expected.pop("miscounted_calls") == 0  # is among the faults
-    for money in ("cost", "saved", "cache_spent"):
+    for money in ("cost", "saved", "cache_spent", "recheck"):
         expected[f"{money}_usd"] = expected.pop(f"{money}_nano_usd")
     assert values == pytest.approx(
         {
@@ -112,6 +119,7 @@ def test_an_invocation_is_one_line_and_one_blob_that_say_the_same(seen: Observat
             "cost_usd": seen.cost_nano_usd / 1e9,
             "saved_usd": seen.saved_nano_usd / 1e9,
             "cache_spent_usd": seen.cache_spent_nano_usd / 1e9,
+            "recheck_usd": seen.recheck_nano_usd / 1e9,
             "requests": 1,
             "errors": int(status >= 400),
             "faults_5xx": int(status >= 500),

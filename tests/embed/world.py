@@ -21,16 +21,21 @@ from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
-from embedge.adapters.usage_ledger import LedgerUsage, Pace
+from embedge.adapters.usage_ledger import LedgerUsage
+from embedge.adapters.usage_ledger import Pace as UsagePace
 from embedge.core.admission_economics import NO_CHARGE, StorePrices
 from embedge.core.cache_policy import CachePolicy
 from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.metering import cost_nano_usd
+from embedge.core.recheck import Pace
 from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal, Text
 from embedge.embed import Services, embed
 from embedge.flights import Flights
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
-from embedge.upstreams import Upstreams
+from embedge.purging import of_space, purge
+from embedge.rechecking import Rechecks
+from embedge.upstreams import PROVIDERS, Upstreams
+from embedge.upstreams.probing import Prober
 from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLeases, FakeLedgerTable, NoMemory
 
 if TYPE_CHECKING:
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from embedge.core.vector_codec import FloatVector
 
 DIMENSIONS = 8
+NEVER = Pace(10**9, least_s_between=0, longest_s=1, lives_on=False)
 PRICE = 20_000_000  # nano-dollars per million tokens: $0.02
 MODEL = "text-embedding-3-small"
 Wire = Literal["openai", "tei"]
@@ -211,6 +217,7 @@ class Setup:
     store_prices: StorePrices = NO_CHARGE
     memory_bytes: int | None = None
     ttl_s: int = 30 * 86_400
+    recheck: Pace = NEVER
 
 
 class World:
@@ -226,10 +233,11 @@ class World:
         self.ledger = PurseLedger(self.table, self.clock)
         self.faults: list[str] = []
         memory = None if self.setup.memory_bytes is None else self.remembering(self.setup.memory_bytes)
+        self.purges = ControlPurges(self.control, self.clock, self.faults.append)
         self.services = Services(
             authenticator=Authenticator(self.setup.limits),
             routes=ControlRoutes(self.control, self.clock, self.faults.append),
-            purges=ControlPurges(self.control, self.clock, self.faults.append),
+            purges=self.purges,
             rates=GcraRates(self.table, self.clock),
             memory=memory or NoMemory(),
             cache=memory or self.cache,
@@ -239,7 +247,8 @@ class World:
             ledger=self.ledger,
             tokenizers=Counter(able=self.setup.counts),
             upstreams=Upstreams({"https": self.server}, NoSecrets(), lambda: 0.0, self.faults.append),
-            usage=LedgerUsage(self.usage_table, self.clock, Pace(5, 1), self.faults.append),
+            usage=LedgerUsage(self.usage_table, self.clock, UsagePace(5, 1), self.faults.append),
+            rechecks=self.doubting(),
             largest_answer_bytes=LARGEST_KEPT_BYTES,
         )
         self.observation = Observation()
@@ -247,6 +256,22 @@ class World:
     def remembering(self, most_bytes: int) -> MemoryCache:
         """Return a memory in front of the cache, with nothing in it."""
         return MemoryCache(self.cache, self.clock, most_bytes)
+
+    def doubting(self) -> Rechecks:
+        """Return what embeds hits again, as the setup says; of two targets, the second is asked first."""
+
+        async def distrust(space: bytes) -> None:
+            await purge(self.control, of_space(space))
+            await self.purges.read_again()
+
+        return Rechecks(
+            opinions=Prober({"https": self.server}, PROVIDERS, NoSecrets()),
+            distrust=distrust,
+            clock=self.clock,
+            random=lambda: 0.5,
+            on_fault=self.faults.append,
+            pace=self.setup.recheck,
+        )
 
     async def ask(self, texts: Sequence[str], seconds: float = 30.0) -> Embedded:
         """Embed texts as a caller would."""

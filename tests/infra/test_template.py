@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedge.core.generations import GENERATIONS
 from embedge.core.kept_answer import LINK_VALID_S
 from tests.e2e.tools import CFN_LINT, ROOT, SAM, need, run
 from tests.infra.expanded import at, expanded, resources
@@ -103,9 +104,14 @@ def test_no_role_takes_a_policy_that_is_not_written_here(templates: dict[str, No
     assert not [role for role in roles if "ManagedPolicyArns" in at(role, "Properties")]
 
 
-def test_the_api_role_only_reads_control(templates: dict[str, Node]) -> None:
-    (statement,) = _of_control(templates[ROOT_TEMPLATE], "ApiRole")
-    assert _list(statement["Action"]) == ["dynamodb:Query"]
+def test_the_api_role_reads_control_and_writes_nothing_there_but_purges(templates: dict[str, Node]) -> None:
+    reading, purging = _of_control(templates[ROOT_TEMPLATE], "ApiRole")
+    assert _list(reading["Action"]) == ["dynamodb:Query"]
+    assert _list(purging["Action"]) == ["dynamodb:PutItem"]
+    assert purging["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [GENERATIONS]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
 
 
 def test_the_canary_writes_routes_and_nothing_else_in_control_and_reaches_no_other_table(

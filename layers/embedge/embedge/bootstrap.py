@@ -51,6 +51,8 @@ from embedge.api.carriage import Carriage
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, NO_CHARGE, StorePrices
 from embedge.core.cache_policy import CachePolicy
 from embedge.core.issuer import Issuer, OwnKeys, PublishedKeys, SharedSecret, own_issuer
+from embedge.core.recheck import FREEZING, STEADY
+from embedge.core.recheck import Pace as RecheckPace
 from embedge.core.route import TransportName
 from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
@@ -73,6 +75,8 @@ from embedge.ports import (
     UsageRecords,
     UsageRows,
 )
+from embedge.purging import of_space, purge
+from embedge.rechecking import Rechecks
 from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
 from embedge.upstreams import PROVIDERS, Upstreams
 from embedge.upstreams.probing import Prober
@@ -113,15 +117,31 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     ledger = PurseLedger(state.ledger, clock)
     usage = LedgerUsage(state.ledger, clock, state.usage_pace, telemetry.fault)
     answers = _answers(settings, aws, clock)
+    transports = _transports(https, aws)
+    secrets = ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault)
+    purges = ControlPurges(state.control, clock, telemetry.fault)
+
+    async def distrust(space: bytes) -> None:
+        await purge(state.control, of_space(space))
+        await purges.read_again()
+
+    rechecks = Rechecks(
+        opinions=Prober(transports, PROVIDERS, secrets),
+        distrust=distrust,
+        clock=clock,
+        random=random.random,
+        on_fault=telemetry.fault,
+        pace=state.recheck_pace,
+    )
 
     async def close() -> None:
+        await rechecks.close()
         await usage.flush()
         await ledger.close()
         await https.close()
         await aws.close()
         state.close()
 
-    secrets = ReferencedSecrets(settings.secrets or {}, aws, clock, telemetry.fault)
     kept = KeptControl(state.control, clock, telemetry.fault)
     own_keys = OwnKeySet(kept, clock, telemetry.fault)
     checks = Checks(kept, LedgerNewcomers(state.ledger, clock), settings.limits, telemetry.fault)
@@ -129,7 +149,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     services = Services(
         authenticator=JwtAuthenticator(_issuers(settings, own_keys, secrets, checks), checks, clock),
         routes=ControlRoutes(state.control, clock, telemetry.fault),
-        purges=ControlPurges(state.control, clock, telemetry.fault),
+        purges=purges,
         rates=GcraRates(state.ledger, clock),
         memory=cache,
         cache=cache,
@@ -138,13 +158,9 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         leases=state.leases,
         ledger=ledger,
         tokenizers=LocalTokenizers(telemetry.fault),
-        upstreams=Upstreams(
-            _transports(https, aws),
-            secrets,
-            random.random,
-            telemetry.fault,
-        ),
+        upstreams=Upstreams(transports, secrets, random.random, telemetry.fault),
         usage=usage,
+        rechecks=rechecks,
         largest_answer_bytes=settings.largest_kept_bytes if answers else settings.largest_answer_bytes,
     )
     carriage = Carriage(settings.largest_answer_bytes, answers)
@@ -278,6 +294,7 @@ class _State:
     leases: Leases
     cache_prices: StorePrices
     usage_pace: Pace
+    recheck_pace: RecheckPace
     close: Callable[[], None]
 
 
@@ -292,6 +309,7 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
             DynamoDbLeases(aws, where.cache, clock, on_fault),
             DYNAMODB_ON_DEMAND,
             Pace(every_s=5, longest_s=0.25),
+            FREEZING,
             lambda: None,
         )
     database = SqliteState(where / _STATE_FILE)
@@ -304,5 +322,6 @@ def _state(where: Tables | Path, aws: AwsClients, clock: Clock, on_fault: Callab
         SqliteLeases(database, clock, on_fault),
         NO_CHARGE,
         Pace(every_s=0, longest_s=0.25),  # a row is written in less time than a thread takes to wake
+        STEADY,
         database.close,
     )

@@ -26,6 +26,7 @@ from embedge.core.vector_codec import StoredVector
 from embedge.errors import BudgetSpent, EmbedgeError, ServiceUnavailable, TokenRateLimited
 from embedge.flights import Flights
 from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Memory, Purges, Rates, Routes, Tokenizers, Usage
+from embedge.rechecking import Rechecks
 from embedge.upstreams import Counting, Fetched, Order, Upstreams
 
 # As much of `user` as log lines hold.
@@ -49,6 +50,7 @@ class Services:
     tokenizers: Tokenizers
     upstreams: Upstreams
     usage: Usage
+    rechecks: Rechecks
     largest_answer_bytes: int
 
 
@@ -82,7 +84,9 @@ async def embed(call: Call, services: Services) -> Embedded:
     call.observation.rates, call.observation.tier = admission.rates, admission.tier
     call.observation.cache_spent_nano_usd = weighing.spent_nano_usd()
     misses = wanted.without(cached)
-    paid = await _obtain(_Errand(call, services, principal, wanted, misses, weighing), landed) if misses else _NOTHING
+    errand = _Errand(call, services, principal, wanted, misses, weighing)
+    async with services.rechecks.beside(call, wanted, cached):
+        paid = await _obtain(errand, landed) if misses else _NOTHING
 
     vectors = {**cached, **paid.vectors}
     _observe(call.observation, wanted, vectors, paid)

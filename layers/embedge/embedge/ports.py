@@ -11,12 +11,12 @@ from embedge.core.generations import Generations
 from embedge.core.issuer import Issuer, PublishedKeys
 from embedge.core.lease import DueLease
 from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
-from embedge.core.request import Admission, EmbeddingRequest, Observation, Principal, ServiceTier
+from embedge.core.request import Admission, EmbeddingRequest, Input, Observation, Principal, ServiceTier
 from embedge.core.route import Route, Target
 from embedge.core.space_check import Verdict, Watched
 from embedge.core.usage import UsageRow
 from embedge.core.usage_record import UsageRecord
-from embedge.core.vector_codec import StoredVector
+from embedge.core.vector_codec import FloatVector, StoredVector
 
 
 class Clock(Protocol):
@@ -372,6 +372,14 @@ class Probing(Protocol):
 
     async def probe(self, route: Route) -> tuple[Verdict, ...]:
         """Ask every target that serves, and judge each; whatever one does is its verdict, never an error."""
+        ...
+
+
+class SecondOpinions(Protocol):
+    """What does a model say of a text that was embedded before?"""
+
+    async def embed(self, route: Route, target: Target, content: Input) -> FloatVector:
+        """Return the vector that a target gives the input alone, unscaled. Raises: EmbedgeError, NotSent, NoAnswer."""
         ...
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from embedge.adapters.bounded_calls import BoundedCalls
-from embedge.adapters.dynamodb_calls import error_code, send, was_throttled
+from embedge.adapters.dynamodb_calls import error_code, fault_kind, send, was_throttled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+
+    from types_aiobotocore_dynamodb import DynamoDBClient
 
     from embedge.adapters.aws_clients import AwsClients
     from embedge.ports import Clock
@@ -28,17 +30,22 @@ class DynamoDbLeases:
         self._aws = aws
         self._table = table
         self._clock = clock
+        self._on_fault = on_fault
         self._calls = BoundedCalls("lease", _LIMIT_S, on_fault)
 
     async def take(self, keys: Sequence[bytes], seconds: int) -> Collection[bytes]:
         """Return those of the keys that nobody holds, and for which no vector is kept; also those that failed."""
         refused: set[bytes] = set()
-        await self._calls.make(self._take(key, seconds, refused) for key in keys)
+        try:  # it is made once in a process's life: the time limit is not for that
+            client = await self._aws.dynamodb()
+        except Exception as error:  # noqa: BLE001 (no fault of a lease may become a request's)
+            self._on_fault(fault_kind(error, "lease"))
+            return keys
+        await self._calls.make(self._take(client, key, seconds, refused) for key in keys)
         return [key for key in keys if key not in refused]
 
-    async def _take(self, key: bytes, seconds: int, refused: set[bytes]) -> None:
+    async def _take(self, client: DynamoDBClient, key: bytes, seconds: int, refused: set[bytes]) -> None:
         now_s = int(self._clock.now_s())
-        client = await self._aws.dynamodb()
         put = partial(
             client.put_item,
             TableName=self._table,

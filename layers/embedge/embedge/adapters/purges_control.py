@@ -34,6 +34,10 @@ class ControlPurges:
                 )
         return self._kept.value
 
+    async def read_again(self) -> None:
+        """Read it now: this process has purged something."""
+        await self._kept.read()
+
     def _made_of(self, documents: Mapping[str, str]) -> Generations:
         return Generations({part: self._number(document) for part, document in documents.items()})
 

@@ -67,6 +67,7 @@ _UNITS = {
     "cost_usd": MetricUnit.NoUnit,
     "saved_usd": MetricUnit.NoUnit,
     "cache_spent_usd": MetricUnit.NoUnit,
+    "recheck_usd": MetricUnit.NoUnit,
 }
 
 
@@ -98,5 +99,6 @@ def _numbers(seen: Observation, status: int, latency_ms: float) -> dict[str, flo
         "cost_usd": seen.cost_nano_usd / _NANO,
         "saved_usd": seen.saved_nano_usd / _NANO,
         "cache_spent_usd": seen.cache_spent_nano_usd / _NANO,
+        "recheck_usd": seen.recheck_nano_usd / _NANO,
         "latency_ms": round(latency_ms, 3),
     }

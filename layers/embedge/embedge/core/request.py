@@ -134,6 +134,7 @@ class Observation:
     cost_nano_usd: int = 0
     saved_nano_usd: int = 0
     cache_spent_nano_usd: int = 0
+    recheck_nano_usd: int = 0  # what it cost to embed a hit again: the operator's, in nobody's budget
     # The day under which it was added up, UTC; empty where it was not: then its line is no record of usage.
     usage_day: str = ""
     rates: tuple[RateState, ...] = ()

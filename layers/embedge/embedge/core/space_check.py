@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from embedge.core.route import Route, Space
-from embedge.core.vector_codec import FloatVectors
+from embedge.core.vector_codec import FloatVector, FloatVectors
 
 LEAST_COSINE = 0.999
 _LENGTH_TOLERANCE = 0.01
@@ -172,10 +172,15 @@ def _different(space: Space, answer: Probed, reference: Probed) -> str | None:
     return None
 
 
+def cosine(one: FloatVector, other: FloatVector) -> float:
+    """Return how much two vectors of a size point the same way, -1 to 1; 0 where one has no length."""
+    first, second = one.astype(np.float64), other.astype(np.float64)
+    lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(first @ second) / lengths if lengths > 0 else 0.0
+
+
 def _cosines(some: FloatVectors, others: FloatVectors) -> Iterator[float]:
-    for one, other in zip(some.astype(np.float64), others.astype(np.float64), strict=True):
-        lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-        yield float(one @ other) / lengths if lengths > 0 else 0.0
+    return (cosine(one, other) for one, other in zip(some, others, strict=True))
 
 
 def _lengths(vectors: FloatVectors) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

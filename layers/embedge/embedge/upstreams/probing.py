@@ -1,4 +1,4 @@
-"""What does each target of a route make of the probe texts? Asked as any request would be, and paid by nobody."""
+"""What do targets make of the probe texts, or of one text? Asked as any request would be, and paid by no tenant."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from embedge.core.request import Text
+from embedge.core.request import Input, Text
 from embedge.core.route import ProviderName, Route, Target, TransportName
 from embedge.core.space_check import Probed, Unusable, Verdict, judge, probes
-from embedge.core.vector_codec import FloatVectors
+from embedge.core.vector_codec import FloatVector, FloatVectors
 from embedge.errors import EmbedgeError, UpstreamInvalidResponse
 from embedge.ports import NoAnswer, NotSent, Secrets, TimedOut, Transport
 from embedge.providers.base import Provider
@@ -18,7 +18,7 @@ _MILLI = 1000
 
 
 class Prober:
-    """The Probing port, through the transports, wire formats and secrets of the router."""
+    """The Probing and SecondOpinions ports, through the transports, wire formats and secrets of the router."""
 
     def __init__(
         self,
@@ -36,13 +36,17 @@ class Prober:
         answers = await asyncio.gather(*(self._asked(route, target) for target in route.targets))
         return judge(route.space, answers)
 
+    async def embed(self, route: Route, target: Target, content: Input) -> FloatVector:
+        """Ask one target for one input. Raises: EmbedgeError, NotSent, NoAnswer."""
+        return (await self._call(route, target, [content]))[0]
+
     async def _asked(self, route: Route, target: Target) -> Probed | Unusable:
         texts = probes(route)
         began_s = _now_s()
         try:
             vectors = await self._vectors(route, target, texts)
             between_s = _now_s()
-            alone = await self._vectors(route, target, texts[-1:])
+            alone = await self._call(route, target, [Text(texts[-1])])
         except (EmbedgeError, NotSent, NoAnswer) as error:
             answered = isinstance(error, UpstreamInvalidResponse)
             return Unusable(target.id, _reason(error), answered, (_now_s() - began_s) * _MILLI)
@@ -51,20 +55,22 @@ class Prober:
     async def _vectors(self, route: Route, target: Target, texts: Sequence[str]) -> FloatVectors:
         """Return a row for each text, in as many calls as the target's limits ask for."""
         step = target.limits.inputs
-        parts = [await self._call(route, target, texts[at : at + step]) for at in range(0, len(texts), step)]
+        parts = [
+            await self._call(route, target, list(map(Text, texts[at : at + step]))) for at in range(0, len(texts), step)
+        ]
         return np.concatenate(parts)
 
-    async def _call(self, route: Route, target: Target, texts: Sequence[str]) -> FloatVectors:
+    async def _call(self, route: Route, target: Target, contents: Sequence[Input]) -> FloatVectors:
         provider = self._providers.get(target.provider)
         if provider is None:
             raise EmbedgeError(f"this deployment does not speak {target.provider}")
         secret = await self._secrets.reveal(target)
-        request = provider.request([Text(text) for text in texts], route.space, target, secret)
+        request = provider.request(contents, route.space, target, secret)
         response = await self._transports[target.transport].send(target, request)
         if not response.is_success():
             raise provider.refusal(response)
         # As a space that is not normalised, so that nothing is scaled before it is compared.
-        return provider.answer(response, len(texts), replace(route.space, normalised=False)).vectors
+        return provider.answer(response, len(contents), replace(route.space, normalised=False)).vectors
 
 
 def _reason(error: EmbedgeError | NotSent | NoAnswer) -> str:
