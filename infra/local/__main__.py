@@ -33,7 +33,7 @@ from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.core.route_document import RouteDocument
 from embedge.errors import EmbedgeError
-from embedge.settings import SageMakerStandIn, Settings, SettingsError, cors_origins
+from embedge.settings import SageMakerStandIn, Settings, SettingsError, cache_key_secret, cors_origins
 from embedge.verification import ROUTES
 from infra.local.answers import kept_answers
 from infra.local.http_errors import JsonErrorsProtocol
@@ -76,6 +76,7 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
             answers=await stack.enter_async_context(kept_answers(folder, answers_listener, address.named())),
             longest_request_s=_LONGEST_REQUEST_S,
             secrets=os.environ,
+            cache_key_secret=cache_key_secret(os.environ),
             cors_origins=cors_origins(os.environ),
         )
         operation = operate_folder(folder, settings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import shutil
 import subprocess
 import sys
@@ -170,3 +172,34 @@ def test_a_new_field_of_a_request_does_not_import_until_somebody_decides_whether
     )
     assert done.returncode == 1
     assert "decide whether these fields are part of the cache key: ['truncate']" in done.stderr
+
+
+SECRETS = st.none() | st.binary(max_size=3)
+
+
+@given(PARTS, st.tuples(SECRETS, SECRETS))
+def test_keys_made_with_another_secret_or_none_are_others(
+    parts: tuple[str | None, Space, Input], secrets: tuple[bytes | None, bytes | None]
+) -> None:
+    tenant, space, content = parts
+    one, other = (Keyring(tenant, space, secret=secret).key(content) for secret in secrets)
+    assert (one == other) == (secrets[0] == secrets[1])
+
+
+@given(PARTS, PARTS)
+def test_with_a_secret_keys_are_equal_exactly_where_they_are_without(
+    one: tuple[str | None, Space, Input], other: tuple[str | None, Space, Input]
+) -> None:
+    hidden = [Keyring(tenant, space, secret=b"s").key(content) for tenant, space, content in (one, other)]
+    assert (hidden[0] == hidden[1]) == (key(*one) == key(*other))
+
+
+def test_a_hidden_key_is_the_hash_of_an_hmac_and_the_input() -> None:
+    shared = b"embedge/1" + b"".join(len(part).to_bytes(8, "little") + part for part in (b"shared", space_id(SPACE)))
+    begin = hmac.new(b"secret", shared, hashlib.sha256).digest()
+    expected = hashlib.sha256(begin + b"text" + (2).to_bytes(8, "little") + b"hi").digest()
+    assert Keyring(None, SPACE, secret=b"secret").key(Text("hi")) == expected
+
+
+def test_whose_an_entry_is_does_not_depend_on_the_secret() -> None:
+    assert Keyring("acme", SPACE, secret=b"s").owner == Keyring("acme", SPACE).owner

@@ -17,6 +17,7 @@ import numpy as np
 import pybase64
 
 from embedge.adapters.cache_memory import MemoryCache
+from embedge.adapters.key_secret import NamedKeySecret
 from embedge.adapters.ledger_purse import PurseLedger
 from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
@@ -30,6 +31,7 @@ from embedge.core.metering import cost_nano_usd
 from embedge.core.recheck import Pace
 from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal, Text
 from embedge.embed import Services, embed
+from embedge.errors import ServiceUnavailable
 from embedge.flights import Flights
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
 from embedge.purging import of_space, purge
@@ -218,6 +220,7 @@ class Setup:
     memory_bytes: int | None = None
     ttl_s: int = 30 * 86_400
     recheck: Pace = NEVER
+    key_secret: str | None = None
 
 
 class World:
@@ -238,6 +241,7 @@ class World:
             authenticator=Authenticator(self.setup.limits),
             routes=ControlRoutes(self.control, self.clock, self.faults.append),
             purges=self.purges,
+            key_secret=NamedKeySecret(self.setup.key_secret and "env:SECRET", self, self.faults.append),
             rates=GcraRates(self.table, self.clock),
             memory=memory or NoMemory(),
             cache=memory or self.cache,
@@ -256,6 +260,13 @@ class World:
     def remembering(self, most_bytes: int) -> MemoryCache:
         """Return a memory in front of the cache, with nothing in it."""
         return MemoryCache(self.cache, self.clock, most_bytes)
+
+    async def named(self, reference: str) -> str:
+        """Return what the keys of the cache are hidden with: it fulfils the NamedSecrets port."""
+        del reference
+        if self.setup.key_secret == "out of reach":
+            raise ServiceUnavailable("it is at arn:aws:secretsmanager:secret/x")
+        return self.setup.key_secret or ""
 
     def doubting(self) -> Rechecks:
         """Return what embeds hits again, as the setup says; of two targets, the second is asked first."""

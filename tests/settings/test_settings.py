@@ -156,3 +156,16 @@ def test_an_origin_that_no_browser_would_send_is_named(text: str) -> None:
 )
 def test_vectors_in_memory_take_an_eighth_of_it_or_what_is_said(environ: dict[str, str], expected: int) -> None:
     assert read(**environ).memory_cache_bytes == expected
+
+
+@pytest.mark.parametrize("reference", ["secretsmanager:embedge/cache-keys", "ssm:/embedge-secrets/keys", "env:KEYS"])
+def test_the_secret_of_the_cache_s_keys_is_a_reference(reference: str) -> None:
+    assert read(EMBEDGE_CACHE_KEY_SECRET=reference).cache_key_secret == reference
+    assert read(EMBEDGE_CACHE_KEY_SECRET="").cache_key_secret is read().cache_key_secret is None
+
+
+@pytest.mark.parametrize("text", ["correct horse battery staple", "env:  ", "file:/etc/passwd", "env: KEYS"])
+def test_a_secret_that_stands_in_the_environment_itself_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(SettingsError, match="EMBEDGE_CACHE_KEY_SECRET") as refused:
+        read(EMBEDGE_CACHE_KEY_SECRET=text)
+    assert text not in str(refused.value)

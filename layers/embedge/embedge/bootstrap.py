@@ -20,6 +20,7 @@ from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.issuers_control import Believed, Issuers, KeySet
 from embedge.adapters.jwks_httpx import HttpxKeyDocuments
 from embedge.adapters.kept_control import KeptControl
+from embedge.adapters.key_secret import NamedKeySecret
 from embedge.adapters.keys_control import OwnKeySet
 from embedge.adapters.keys_jwks import PublishedKeySet
 from embedge.adapters.keys_secret import SecretKeySet
@@ -150,6 +151,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         authenticator=JwtAuthenticator(_issuers(settings, own_keys, secrets, checks), checks, clock),
         routes=ControlRoutes(state.control, clock, telemetry.fault),
         purges=purges,
+        key_secret=NamedKeySecret(settings.cache_key_secret, secrets, telemetry.fault),
         rates=GcraRates(state.ledger, clock),
         memory=cache,
         cache=cache,

@@ -25,7 +25,20 @@ from embedge.core.routing import choose, require_model, require_scope
 from embedge.core.vector_codec import StoredVector
 from embedge.errors import BudgetSpent, EmbedgeError, ServiceUnavailable, TokenRateLimited
 from embedge.flights import Flights
-from embedge.ports import Authenticator, Cache, Hold, Leases, Ledger, Memory, Purges, Rates, Routes, Tokenizers, Usage
+from embedge.ports import (
+    Authenticator,
+    Cache,
+    Hold,
+    KeySecret,
+    Leases,
+    Ledger,
+    Memory,
+    Purges,
+    Rates,
+    Routes,
+    Tokenizers,
+    Usage,
+)
 from embedge.rechecking import Rechecks
 from embedge.upstreams import Counting, Fetched, Order, Upstreams
 
@@ -40,6 +53,7 @@ class Services:
     authenticator: Authenticator
     routes: Routes
     purges: Purges
+    key_secret: KeySecret
     rates: Rates
     memory: Memory
     cache: Cache
@@ -67,7 +81,8 @@ async def embed(call: Call, services: Services) -> Embedded:
     call.observation.user = (request.user or "")[:_LONGEST_USER]
     route = choose(await services.routes.current(), principal, request.model)
     purged = await services.purges.current()
-    wanted = want(await services.tokenizers.as_text(route, request), route, principal.tenant, purged)
+    secret = await services.key_secret.current()
+    wanted = want(await services.tokenizers.as_text(route, request), route, principal.tenant, purged, secret)
     call.observation.model, call.observation.provider = route.space.model, route.targets[0].provider
     call.observation.inputs = len(wanted.inputs)
     check_sizes(wanted)

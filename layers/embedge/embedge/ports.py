@@ -104,6 +104,14 @@ class Purges(Protocol):
         ...
 
 
+class KeySecret(Protocol):
+    """What are the keys of the cache hidden with?"""
+
+    async def current(self) -> bytes | None:
+        """Return it, None where this deployment has none. Raises: ServiceUnavailable where it cannot be read."""
+        ...
+
+
 class Rates(Protocol):
     """How often may a tenant ask?"""
 

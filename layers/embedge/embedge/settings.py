@@ -11,6 +11,7 @@ from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.request import NO_LIMIT, Limits
 
 _NANO = 10**9
+_REFERENCE = re.compile(r"(secretsmanager|ssm|env):\S+")
 _MOST_USD = NO_LIMIT // _NANO
 _MOST_DIGITS = 15
 # As a browser writes it: no path, and its host in small letters.
@@ -87,6 +88,8 @@ class Settings:
     answers: AnswersBucket | AnswersFolder | None = None
     largest_kept_bytes: int = LARGEST_KEPT_BYTES
     memory_cache_bytes: int = 64_000_000
+    # Where the secret is that the cache's keys are hidden with, such as "secretsmanager:embedge/cache-keys".
+    cache_key_secret: str | None = None
     longest_request_s: float = 28.0
     secrets: Mapping[str, str] | None = None
     # The origins of pages that may call from a browser, such as "https://app.example.com", or "*" alone: all.
@@ -117,6 +120,7 @@ class Settings:
             answers=AnswersBucket(bucket) if (bucket := environ.get("EMBEDGE_ANSWERS_BUCKET")) else None,
             largest_kept_bytes=_largest_kept_bytes(environ),
             memory_cache_bytes=_whole(environ, "EMBEDGE_MEMORY_CACHE_BYTES", _memory_cache_bytes(environ)),
+            cache_key_secret=cache_key_secret(environ),
             cors_origins=cors_origins(environ),
             dynamodb=dynamodb_access(environ),
         )
@@ -131,6 +135,15 @@ def cors_origins(environ: Mapping[str, str]) -> tuple[str, ...]:
             f"{name} must be * or origins with commas between, such as https://app.example.com, with no / at their end."
         )
     return origins
+
+
+def cache_key_secret(environ: Mapping[str, str]) -> str | None:
+    """Read where the secret of the cache's keys is; None where nothing is said. Raises: SettingsError."""
+    name = "EMBEDGE_CACHE_KEY_SECRET"
+    reference = environ.get(name) or None
+    if reference is not None and not _REFERENCE.fullmatch(reference):
+        raise SettingsError(f"{name} must say where the secret is: secretsmanager:NAME, ssm:NAME or env:NAME.")
+    return reference
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

@@ -70,8 +70,14 @@ class Wanted:
         return sum(wanted.token_bound for wanted in self.inputs)
 
 
-def want(request: EmbeddingRequest, route: Route, tenant: str, purged: Generations = NOTHING_PURGED) -> Wanted:
-    """Join a request to its route; what was `purged` is not found any more.
+def want(
+    request: EmbeddingRequest,
+    route: Route,
+    tenant: str,
+    purged: Generations = NOTHING_PURGED,
+    secret: bytes | None = None,
+) -> Wanted:
+    """Join a request to its route; what was `purged` is not found any more, nor what another `secret` has hidden.
 
     Raises: ModelNotEmbedding, UnsupportedParameter, InvalidValue.
     """
@@ -79,7 +85,7 @@ def want(request: EmbeddingRequest, route: Route, tenant: str, purged: Generatio
         raise ModelNotEmbedding(
             f"The model {route.alias} does not make embeddings. GET /v1/models lists those that do.", param="model"
         )
-    keyring = Keyring(None if route.shared else tenant, route.space, purged)
+    keyring = Keyring(None if route.shared else tenant, route.space, purged, secret)
     inputs = tuple(_wanted(index, content, route, keyring) for index, content in enumerate(request.inputs))
     return Wanted(request, route, _dimensions(request, route), inputs, keyring.owner)
 

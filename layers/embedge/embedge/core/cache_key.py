@@ -1,10 +1,14 @@
 """Which earlier answer may stand for this input? One whose key is the same 32 bytes.
 
 SHA-256 over length-prefixed parts: scope, space, how often these were purged (where they ever were), kind of input, the
-input's exact bytes.
+input's exact bytes. Where the deployment has a secret, the parts before the input are replaced by their HMAC-SHA-256
+under it, so whoever reads the table cannot hash a text that he guesses and look whether it is there. Behind that, plain
+SHA-256 is as good as HMAC, and costs a fourth: no input, with its length before it, is the beginning of another
+(https://cseweb.ucsd.edu/~mihir/papers/cascade.pdf).
 """
 
 import hashlib
+import hmac
 from dataclasses import Field, fields, replace
 from typing import Literal
 
@@ -31,13 +35,20 @@ if undecided := {field.name for field in fields(EmbeddingRequest)} ^ _DECIDED.ke
 class Keyring:
     """Makes the keys of one scope and one space; what they share is hashed once."""
 
-    def __init__(self, tenant: str | None, space: Space, purged: Generations = NOTHING_PURGED) -> None:
-        """Take the tenant whose entries these are, or None where all tenants share them, and what was purged."""
+    def __init__(
+        self,
+        tenant: str | None,
+        space: Space,
+        purged: Generations = NOTHING_PURGED,
+        secret: bytes | None = None,
+    ) -> None:
+        """Take whose entries these are (None: all share them), what was purged, and what keys are hidden with."""
         space_hash = space_id(space)
         number = purged.of(tenant, space_hash)
         # Neither kind of input begins as this does, so what was never purged has the keys that it always had.
         generation = _sized(number.to_bytes(8, "little")) if number else b""
-        self._prefix = hashlib.sha256(_VERSION + _sized(_scope(tenant)) + _sized(space_hash) + generation)
+        shared = _VERSION + _sized(_scope(tenant)) + _sized(space_hash) + generation
+        self._prefix = hashlib.sha256(shared if secret is None else hmac.digest(secret, shared, "sha256"))
         self.owner = owner_of_tenant(tenant) + owner_of_space(space_hash)
 
     def key(self, wanted: Input) -> bytes:
