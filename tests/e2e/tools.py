@@ -49,7 +49,7 @@ def here(tool: str) -> bool:
             return SAM.exists() and shutil.which("make") is not None
         case "python3.13":
             return python313() is not None
-        case "ministack" | "checkov" | "runtime" | "schemathesis" | "frameworks" | "openai_old" | "node":
+        case "ministack" | "checkov" | "runtime" | "schemathesis" | "frameworks" | "openai_old" | "node" | "infinity":
             return (ROOT / ".tools" / tool / "stamp").exists()
         case "python":  # the one that runs the tests
             return True

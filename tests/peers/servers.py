@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -50,8 +51,16 @@ class Server:
         self._process.kill()
         self._reap()
 
-    def start_again(self) -> None:
-        self._process = self._started()
+    def stop_answering(self) -> None:
+        """Let it hang: connections are still taken, by the machine that it runs on, and nothing ever comes back."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def recover(self) -> None:
+        """Start it again, or let it go on, whatever had become of it."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+        else:
+            self._process = self._started()
 
     def end(self) -> None:
         if self._process.poll() is None:

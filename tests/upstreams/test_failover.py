@@ -186,6 +186,42 @@ async def test_no_more_calls_than_a_targets_limit_are_under_way_and_waiting_coun
 
 
 @simulated
+async def test_where_a_target_has_no_place_left_another_of_its_rank_serves_and_one_of_a_lower_rank_does_not() -> None:
+    for priorities, served in (((0, 0), 7), ((0, 1), 0)):
+        world = World(Setup(priorities=priorities, concurrency=1))
+        world.servers.always["a"] = Deed("right", delay_s=3.0)
+        asking = asyncio.gather(*(world.ask([str(number)]) for number in range(8)))
+        await asyncio.sleep(2.9)
+        assert len(world.sent_to("a")) == 1
+        assert len(world.sent_to("b")) == served
+        await asking
+
+
+@simulated
+async def test_a_target_that_hangs_keeps_no_call_from_another_of_its_rank() -> None:
+    world = World(Setup(priorities=(0, 0), concurrency=2))
+    world.servers.always["a"] = Deed("hangs")
+    began_s = asyncio.get_running_loop().time()
+    asking = [asyncio.create_task(world.ask([str(number)])) for number in range(12)]
+    done, hanging = await asyncio.wait(asking, timeout=5.0)
+    assert (len(done), len(hanging)) == (10, 2)
+    await asyncio.gather(*asking)
+    assert asyncio.get_running_loop().time() - began_s < READ_TIMEOUT_S + 1
+
+
+@simulated
+async def test_who_is_cut_off_while_waiting_for_a_place_takes_none_along() -> None:
+    world = World(Setup(priorities=(0, 0), concurrency=1))
+    world.servers.always = dict.fromkeys("ab", Deed("right", delay_s=1.0))
+    for seconds in (0.5, 1.0, 1.5, 2.0):
+        await asyncio.gather(*(world.outcome([f"{number} in {seconds}"], seconds) for number in range(6)))
+        before = len(world.servers.sent)
+        await asyncio.gather(*(world.ask([f"{number} after {seconds}"]) for number in range(2)))
+        first, second = world.servers.sent[before:]
+        assert (first.at_s, {first.target, second.target}) == (second.at_s, {"a", "b"})
+
+
+@simulated
 async def test_a_place_is_given_up_during_a_pause() -> None:
     world = World(Setup(inputs_a_call=1, concurrency=1))
     world.servers.will("a", Deed("busy", retry_after_s=5.0))

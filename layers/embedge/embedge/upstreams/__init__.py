@@ -6,7 +6,7 @@ What is done is here, and in `sending`, `hedging` and `reloading`.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from embedge.core.assembly import Delivered
@@ -18,6 +18,7 @@ from embedge.upstreams.halving import MOST_HALVINGS, by_name, halves
 from embedge.upstreams.hedging import send_hedged
 from embedge.upstreams.journey import Journey, Leg, Send, Stop, Wait, deadline_passed
 from embedge.upstreams.order import Counting, Errand, Fetched, Order
+from embedge.upstreams.places import place_at_one_of
 from embedge.upstreams.provider_table import PROVIDERS
 from embedge.upstreams.reloading import reload
 from embedge.upstreams.sending import Sender, Try
@@ -80,18 +81,18 @@ class _Way:
                     self.errand.fail(by_name(error, call))
                 case Wait(until_s):
                     await self.errand.pause(until_s)
-                case Send(leg):
-                    if await self._visit(call, leg, journey):
+                case Send(legs):
+                    if await self._visit(call, legs, journey):
                         return
 
-    async def _visit(self, call: UpstreamCall, leg: Leg, journey: Journey) -> bool:
-        """Send the call to a target, once there is a place for it; return whether nothing remains to be done for it."""
-        loop, this = asyncio.get_running_loop(), Try(call, leg.target, leg.state, self.errand.order)
-        async with leg.state.places:
+    async def _visit(self, call: UpstreamCall, legs: Sequence[Leg], journey: Journey) -> bool:
+        """Send the call to one of these targets, once it has a place; return whether nothing remains to be done."""
+        loop = asyncio.get_running_loop()
+        async with place_at_one_of(legs) as leg:
             # Waiting took time, and what other calls met meanwhile counts for this one too.
-            if not self._is_wanted(journey) or journey.next(loop.time()) != Send(leg):
+            if not self._is_wanted(journey) or not journey.still(leg, loop.time()):
                 return False
-            sent_s = loop.time()
+            sent_s, this = loop.time(), Try(call, leg.target, leg.state, self.errand.order)
             self._count(leg, journey)
             outcome = await send_hedged(self.sender, this, leg, journey, self.errand)
         if isinstance(outcome, Delivered):

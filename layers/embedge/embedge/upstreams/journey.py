@@ -62,9 +62,9 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send it there now."""
+    """Send it to one of these now: they are equals, and the first that has a place is taken."""
 
-    leg: Leg
+    legs: tuple[Leg, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,16 @@ class Journey:
         asked = [leg for leg, wait_s in zip(legs, waits_s, strict=True) if not wait_s]
         ready = [leg for leg in asked if leg.ready_s <= now_s]
         if ready:
-            return Send(min(ready, key=_turn))
+            turn = min(map(_turn, ready))
+            return Send(tuple(leg for leg in ready if _turn(leg) == turn))
         soonest = min(asked, key=_readiness)
         # Where it does not fit, the caller hears of that wait, not of another target that will never serve.
         return Wait(soonest.ready_s) if soonest.ready_s < self._deadline_s else Stop(soonest.met or met)
+
+    def still(self, leg: Leg, now_s: float) -> bool:
+        """Tell whether the call is to be sent there now."""
+        step = self.next(now_s)
+        return isinstance(step, Send) and leg in step.legs
 
     def has_failed(self) -> bool:
         """Tell whether the call has failed somewhere already."""
@@ -182,9 +188,9 @@ def deadline_passed() -> UpstreamTimeout:
 SLOW = "The model's provider did not answer in time. Please try again, with fewer inputs in one request if it lasts."
 
 
-def _turn(leg: Leg) -> tuple[bool, int]:
-    """Order targets: one that was just made to load its model, then those that were asked least."""
-    return not leg.at_once, leg.sent
+def _turn(leg: Leg) -> tuple[bool, int, int]:
+    """Order targets: one that was just made to load its model, then those that were asked least, by their rank."""
+    return not leg.at_once, leg.sent, leg.target.priority
 
 
 def _readiness(leg: Leg) -> float:
