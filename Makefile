@@ -53,7 +53,7 @@ check: # what a change must pass: format, lint, types, architecture, dead code, 
 test: # everything
 	@$(SETUP) test && exec $(PYTHON) -m tests.run test
 
-test-peers: # a server of other people's and ours behind one route, one killed under load; brings torch, 1 to 4 GB
+test-peers: # a server of other people's and ours behind one route, either failing under load; brings torch, 1 to 4 GB
 	@$(SETUP) test && sh tests/tools/setup.sh infinity && exec $(PYTHON) -m pytest --quiet --capture=no tests/peers
 
 lock: # every lock, keeping what still fits; LOCK_ARGS=--upgrade takes the newest
