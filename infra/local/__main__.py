@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from embedge.api.app import create_app
-from embedge.bootstrap import LOG_FILE, Operation, operate_folder, serve
+from embedge.bootstrap import LOG_FILE, SERVED_AT, Operation, operate_folder, serve
 from embedge.cli.key_commands import init_keys
 from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
@@ -86,6 +86,10 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
         stand_in = SageMakerStandIn(f"http://127.0.0.1:{await model.ready()}")
         (folder / STAND_IN).write_text(stand_in.url, encoding="ascii")  # for `embedge routes verify`
         stack.callback((folder / STAND_IN).unlink, missing_ok=True)
+        (folder / SERVED_AT).write_text(
+            f"http://{address.named()}:{address.port}/v1", encoding="ascii"
+        )  # for the doctor
+        stack.callback((folder / SERVED_AT).unlink, missing_ok=True)
         app = create_app(serve(settings.with_sagemaker(stand_in), log))
         server = _Server(_uvicorn(NamedAsReached(app) if address.is_everywhere() else app))
         server.banner = _banner(address, token, folder, offer_openai=bool(openai))

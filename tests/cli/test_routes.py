@@ -11,6 +11,7 @@ import pytest
 from typing_extensions import override
 
 from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.deployment_folder import FolderDeployment
 from embedge.adapters.signing_keys_file import FileSigningKeys
 from embedge.adapters.usage_records_file import FileUsageRecords
 from embedge.bootstrap import Operation
@@ -265,6 +266,8 @@ async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation
         "i",
         "a",
         looking,
+        FolderDeployment(folder),
+        None,
         close,
     )
     routes = {name: document(alias=name, space={**OTHER_SPACE, "model": f"{name}-model"}) for name in "abc"}

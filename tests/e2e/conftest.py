@@ -35,13 +35,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         port = json.loads(model.stdout.readline())["port"]
         with openai_upstream() as upstream, ministack(*WHOLE_STACK, "ssm", iam="enforced") as aws:
             parameters = {
-                "SageMakerRuntimeUrl": f"http://127.0.0.1:{port}",
+                "SageMakerRuntimeUrl": (sagemaker := f"http://127.0.0.1:{port}"),
                 "SageMakerEndpointNames": "all-MiniLM-L6-v2",
                 "CorsAllowedOrigins": f"http://localhost:3000,{PAGE}",
                 "DefaultTokensPerMinute": str(TOKENS_PER_MINUTE),
             }
             deployment = deploy(built, aws, parameters)
-            yield Deployed(aws, deployment.url, _operate(aws, upstream, folder), upstream)
+            yield Deployed(aws, deployment.url, _operate(aws, upstream, folder), upstream, sagemaker)
     finally:
         model.stdin.close()
         model.stdout.close()

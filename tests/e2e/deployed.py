@@ -24,12 +24,13 @@ TOKENS_PER_MINUTE = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The stack, its API's root, and a token for it."""
+    """The stack, its API's root, a token for it, and what its models are behind."""
 
     aws: Ministack
     url: str
     token: str
     upstream: Upstream
+    sagemaker_url: str
 
     def mint(self, *options: str) -> str:
         """Return another token."""

@@ -17,6 +17,7 @@ from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.control_sqlite import SqliteControlTable
+from embedge.adapters.deployment_folder import FolderDeployment
 from embedge.adapters.issuers_control import Believed, Issuers, KeySet
 from embedge.adapters.jwks_httpx import HttpxKeyDocuments
 from embedge.adapters.kept_control import KeptControl
@@ -65,6 +66,7 @@ from embedge.ports import (
     CacheEntries,
     Clock,
     ControlTable,
+    Deployment,
     DriftReports,
     Leases,
     LedgerItems,
@@ -90,11 +92,13 @@ _STATE_FILE = "embedge.db"
 # Where the laptop's server logs, and operators read what each request came to.
 LOG_FILE = "embedge.log"
 _KEYS_FOLDER = "keys"
+# Where `make run` says what its base URL is, while it serves.
+SERVED_AT = "router.url"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What an operator's commands work on."""
+    """What an operator's commands work on. `url` is the router's base URL, None where none is known to serve."""
 
     control: ControlTable
     signing_keys: SigningKeys
@@ -106,6 +110,8 @@ class Operation:
     issuer: str
     audience: str
     authenticator: Authenticator
+    deployment: Deployment
+    url: str | None
     close: Callable[[], Awaitable[None]]
 
 
@@ -230,13 +236,21 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
     records = FileUsageRecords(folder / LOG_FILE)
     clock, issuer, audience = SystemClock(), settings.issuer, settings.audience
     looking = _looking(settings, control, aws)
-    return Operation(control, keys, probing, entries, usage, records, clock, issuer, audience, looking, close)
+    deployment, url = FolderDeployment(folder / LOG_FILE), _line_of(folder / SERVED_AT)
+    return Operation(
+        control, keys, probing, entries, usage, records, clock, issuer, audience, looking, deployment, url, close
+    )
+
+
+def _line_of(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8").strip() if file.exists() else None
 
 
 async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     """Build what commands on a deployed stack work on; `secrets` are what `env:` means. Raises: ServiceUnavailable."""
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
     from embedge.adapters.cache_entries_dynamodb import DynamoDbCacheEntries  # noqa: PLC0415
+    from embedge.adapters.deployment_aws import AwsDeployment  # noqa: PLC0415
     from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
     from embedge.adapters.usage_records_cloudwatch import CloudWatchUsageRecords  # noqa: PLC0415
 
@@ -248,12 +262,15 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
         usage = DynamoDbUsageRows(aws, outputs["LedgerTable"])
         records = CloudWatchUsageRecords(aws, f"/aws/lambda/{outputs['FunctionName']}")
         issuer, audience = outputs["Issuer"], outputs["Audience"]
+        deployment, url = AwsDeployment(outputs["FunctionName"]), outputs["ApiUrl"]
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
     settings = Settings(state=Path(), secrets=secrets, issuer=issuer, audience=audience)
     probing, close = _probing(settings, aws)
     keys, clock, looking = SsmSigningKeys(stack), SystemClock(), _looking(settings, control, aws)
-    return Operation(control, keys, probing, entries, usage, records, clock, issuer, audience, looking, close)
+    return Operation(
+        control, keys, probing, entries, usage, records, clock, issuer, audience, looking, deployment, url, close
+    )
 
 
 def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:

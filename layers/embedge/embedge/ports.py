@@ -7,6 +7,7 @@ from typing import Protocol
 from embedge.core.admission import WantedInput
 from embedge.core.balance import Claim, Settled
 from embedge.core.conditional_update import ConditionalUpdate, Item, ItemUpdate, Outcome, Refusals
+from embedge.core.findings import Capacity, Unreadable
 from embedge.core.generations import Generations
 from embedge.core.issuer import Issuer, PublishedKeys
 from embedge.core.lease import DueLease
@@ -412,6 +413,18 @@ class Telemetry(Protocol):
 
     def record(self, observation: Observation, status: int, latency_ms: float, request_id: str) -> None:
         """Write one log line and one metrics blob for one invocation."""
+        ...
+
+
+class Deployment(Protocol):
+    """What the router's surroundings say of it, to an operator, with an operator's rights."""
+
+    async def log_lines(self, since_s: float) -> Sequence[str] | Unreadable:
+        """Return the metrics lines since then (seconds since the epoch), or why they cannot be read."""
+        ...
+
+    async def capacity(self) -> Capacity | Unreadable:
+        """Return how much may run, or why that cannot be said."""
         ...
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from embedge.cli.cache_commands import cache
+from embedge.cli.doctor_command import doctor
 from embedge.cli.issuer_commands import issuer
 from embedge.cli.key_commands import keys
 from embedge.cli.route_commands import routes
@@ -32,6 +33,7 @@ def main(context: click.Context, stack: str | None, state: str) -> None:
 
 
 main.add_command(cache)
+main.add_command(doctor)
 main.add_command(issuer)
 main.add_command(usage)
 main.add_command(keys)
