@@ -21,6 +21,7 @@ import pybase64
 from embedge.adapters.cache_memory import MemoryCache
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.api import answer_body
+from embedge.core.admission_economics import DYNAMODB_ON_DEMAND
 from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.request import Call, EmbeddingRequest, Encoding, Observation, Principal, Text, Tokens
 from embedge.core.vector_codec import StoredVector, cut
@@ -29,6 +30,7 @@ from embedge.ports import NoAnswer, WireRequest, WireResponse
 from embedge.upstreams import Upstreams
 from tests.core.samples import document
 from tests.embed.world import LIMITS, NoSecrets
+from tests.embed.world import Setup as EmbedSetup
 from tests.embed.world import World as EmbedWorld
 from tests.fakes import FakeCache, FakeControlTable
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from embedge.core.assembly import Embedded
     from embedge.core.request import Input, Limits
-    from embedge.core.route import Target
+    from embedge.core.route import Admit, Target
     from embedge.ports import Cache
 
 DIMENSIONS = 8
@@ -157,6 +159,12 @@ class Setup:
     shared: bool = False
     lease: bool = False
     seed: int = 0
+    admit: Admit = "always"
+    first_writer: bool = False
+
+    def remembers(self) -> bool:
+        """Tell whether what was answered a moment ago is certainly a hit."""
+        return self.admit == "always" or (self.memory_bytes > 10_000 and not self.first_writer)
 
 
 class World:
@@ -167,9 +175,11 @@ class World:
         self.limits: dict[str, Limits] = {}
         self._random = random = Random(setup.seed)
         self.server = Fickle(random, scope="everybody" if setup.shared else None)
-        self.base = EmbedWorld()
+        self.base = EmbedWorld(EmbedSetup(store_prices=DYNAMODB_ON_DEMAND))
         self.cache: FakeCache = self.base.cache
-        route = document(shared=setup.shared, stampede_lease=setup.lease, admit="always", ttl_s=60)
+        lease = setup.lease and setup.admit == "always"  # others wait for what is surely kept
+        also = {"admit": setup.admit, "first_writer": setup.first_writer, "stampede_lease": lease}
+        route = document(shared=setup.shared, ttl_s=60, **also)
         control = FakeControlTable({("ROUTES", "small"): json.dumps(route)})
         cache = self.slow(self.cache)
         self.services = replace(
