@@ -33,7 +33,14 @@ from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.core.route_document import RouteDocument
 from embedge.errors import EmbedgeError
-from embedge.settings import SageMakerStandIn, Settings, SettingsError, cache_key_secret, cors_origins
+from embedge.settings import (
+    SageMakerStandIn,
+    Settings,
+    SettingsError,
+    cache_key_secret,
+    cors_origins,
+    requests_per_second_per_address,
+)
 from embedge.verification import ROUTES
 from infra.local.answers import kept_answers
 from infra.local.http_errors import JsonErrorsProtocol
@@ -78,6 +85,7 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
             secrets=os.environ,
             cache_key_secret=cache_key_secret(os.environ),
             cors_origins=cors_origins(os.environ),
+            requests_per_second_per_address=requests_per_second_per_address(os.environ),
         )
         operation = operate_folder(folder, settings)
         token = await _prepare(operation, offer_openai=bool(openai))
@@ -116,6 +124,7 @@ def _uvicorn(app: ASGIApp) -> uvicorn.Config:
         log_level="error",  # its warnings advise packages that would break what this relies on
         backlog=BACKLOG,
         access_log=False,
+        proxy_headers=False,  # or `X-Forwarded-For` would say where a request comes from
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=3,

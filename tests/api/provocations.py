@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from embedge import errors
 from embedge.core.request import MAX_BODY_BYTES
 from embedge.ports import WireResponse
@@ -21,8 +23,6 @@ from tests.embed.world import LIMITS, MODEL, Deed, NoSecrets, Setup
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    import httpx
 
     from embedge.core.route import Target
     from embedge.errors import EmbedgeError
@@ -124,6 +124,25 @@ def request(name: str, kind: type[EmbedgeError], param: str | None, *asked: str,
     return Provocation(name, kind, param, send)
 
 
+def said(name: str, kind: type[EmbedgeError], partition: str, sort: str, document: str) -> Provocation:
+    """Return a request of whom an operator has said something in Control."""
+
+    async def send() -> httpx.Response:
+        caller = Caller()
+        caller.world.control.documents[partition, sort] = document
+        return await caller.embed(ASKED)
+
+    return Provocation(name, kind, "model" if kind is errors.ModelNotAllowed else None, send)
+
+
+async def _flood() -> httpx.Response:
+    app = Caller().app_with(requests_per_second_per_address=1)
+    transport = httpx.ASGITransport(app, client=("203.0.113.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://embedge.test") as client:
+        await client.post("/v1/embeddings", json=ASKED)
+        return await client.post("/v1/embeddings", json=ASKED)
+
+
 async def _of_one_size() -> httpx.Response:
     caller = Caller()
     document = json.loads(caller.world.control.documents["ROUTES", MODEL])
@@ -186,7 +205,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     credential("of the future", errors.CredentialInvalid, lambda caller: f"Bearer {caller.token(issued_s=2**40)}"),
     credential("too long a token", errors.CredentialInvalid, lambda _: f"Bearer {'x' * 10_000}"),
     credential("expired", errors.CredentialExpired, lambda caller: f"Bearer {caller.token(expires_s=1)}"),
-    port(errors.CredentialRevoked, None, authenticator="Incorrect API key provided: this token was taken back."),
+    said("taken back", errors.CredentialRevoked, "REVOKED#own#id", "-", "{}"),
     credential("no scope", errors.ScopeMissing, lambda caller: f"Bearer {caller.token(scopes=('models',))}"),
     replace(
         credential("another's", errors.ModelNotAllowed, lambda caller: f"Bearer {caller.token(models=('x',))}"),
@@ -243,7 +262,10 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     in_world("day", errors.BudgetSpent, None, _limited(day_nano_usd=10), SECRET),
     in_world("month", errors.BudgetSpent, None, _limited(month_nano_usd=10), SECRET),
     in_world("total", errors.BudgetSpent, None, _limited(total_nano_usd=10), SECRET),
-    port(errors.TenantBlocked, None, rates="This tenant is blocked. Ask whoever operates this deployment."),
+    said("blocked", errors.TenantBlocked, "TENANT#acme", "BLOCK#operator", '{"blocked": true, "at_s": 1}'),
+    said("everybody blocked", errors.TenantBlocked, "TENANT#*", "BLOCK#guard#x", '{"blocked": true, "at_s": 1}'),
+    said("not the tenant's model", errors.ModelNotAllowed, "TENANT#acme", "CONF", '{"version": 1, "models": ["x"]}'),
+    Provocation("one address, too often", errors.AddressRateLimited, None, _flood),
     deed(errors.UpstreamRejected, "refuses the key"),
     deed(errors.UpstreamRejected, "quota spent"),
     deed(errors.UpstreamInvalidResponse, "not JSON"),

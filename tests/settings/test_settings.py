@@ -169,3 +169,15 @@ def test_a_secret_that_stands_in_the_environment_itself_is_refused_and_not_repea
     with pytest.raises(SettingsError, match="EMBEDGE_CACHE_KEY_SECRET") as refused:
         read(EMBEDGE_CACHE_KEY_SECRET=text)
     assert text not in str(refused.value)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", 100), ("0", 0), ("7", 7)])
+def test_an_address_may_ask_a_hundred_times_a_second_or_what_is_said(text: str, expected: int) -> None:
+    settings = read(EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS=text)
+    assert settings.requests_per_second_per_address == expected
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "many", "00x"])
+def test_a_rate_of_addresses_that_is_none_is_named(text: str) -> None:
+    with pytest.raises(SettingsError, match="EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS"):
+        read(EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS=text)

@@ -173,8 +173,18 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     )
     carriage = Carriage(settings.largest_answer_bytes, answers)
     books = Books(usage, state.usage_rows, state.ledger_items, clock)
-    longest_s, origins = settings.longest_request_s, settings.cors_origins
-    return Serving(services, books, telemetry, clock, longest_s, carriage, close, own_keys.published, origins)
+    return Serving(
+        services,
+        books,
+        telemetry,
+        clock,
+        settings.longest_request_s,
+        carriage,
+        close,
+        own_keys.published,
+        settings.cors_origins,
+        settings.requests_per_second_per_address,
+    )
 
 
 def _issuers(settings: Settings, own_keys: OwnKeySet, secrets: NamedSecrets, checks: Checks) -> Issuers:

@@ -8,7 +8,8 @@ EmbedgeError
 │                           ModelNotEmbedding, RefusedByProvider, CallTooLarge
 ├── NotServed ───────────── AnswerElsewhere, ModelNotFound, UnknownUrl, MethodNotAllowed, RequestTooLarge,
 │                           UnsupportedMediaType
-├── LimitReached ────────── RateLimited (RequestRateLimited, TokenRateLimited), BudgetSpent, TenantBlocked
+├── LimitReached ────────── RateLimited (RequestRateLimited, TokenRateLimited), AddressRateLimited, BudgetSpent,
+│                           TenantBlocked
 ├── UpstreamError ───────── UpstreamRejected, UpstreamInvalidResponse, UpstreamUnavailable, UpstreamCold,
 │                           UpstreamTimeout, EmbeddingsNotAvailable
 └── ServiceUnavailable
@@ -177,6 +178,10 @@ class TokenRateLimited(RateLimited):
     """Too many tokens a minute."""
 
     kind = "tokens"
+
+
+class AddressRateLimited(LimitReached):
+    """Too many requests a second from one address, whoever they are."""
 
 
 class BudgetSpent(LimitReached):

@@ -94,6 +94,8 @@ class Settings:
     secrets: Mapping[str, str] | None = None
     # The origins of pages that may call from a browser, such as "https://app.example.com", or "*" alone: all.
     cors_origins: tuple[str, ...] = ()
+    # From one address, counted in each process; 0 is no limit.
+    requests_per_second_per_address: int = 100
     dynamodb: DynamoDbAccess | None = None
 
     def with_sagemaker(self, stand_in: SageMakerStandIn) -> "Settings":
@@ -122,6 +124,7 @@ class Settings:
             memory_cache_bytes=_whole(environ, "EMBEDGE_MEMORY_CACHE_BYTES", _memory_cache_bytes(environ)),
             cache_key_secret=cache_key_secret(environ),
             cors_origins=cors_origins(environ),
+            requests_per_second_per_address=requests_per_second_per_address(environ),
             dynamodb=dynamodb_access(environ),
         )
 
@@ -144,6 +147,12 @@ def cache_key_secret(environ: Mapping[str, str]) -> str | None:
     if reference is not None and not _REFERENCE.fullmatch(reference):
         raise SettingsError(f"{name} must say where the secret is: secretsmanager:NAME, ssm:NAME or env:NAME.")
     return reference
+
+
+def requests_per_second_per_address(environ: Mapping[str, str]) -> int:
+    """Read how often one address may ask, 100 where nothing is said; 0 is no limit. Raises: SettingsError."""
+    name = "EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS"
+    return 0 if environ.get(name) == "0" else _whole(environ, name, 100)
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

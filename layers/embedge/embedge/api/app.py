@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from embedge.api import models
 from embedge.api.account_headers import account_headers, headers_of_refusal
+from embedge.api.address_limit import AddressLimit
 from embedge.api.carriage import JSON, Carriage, carry
 from embedge.api.cors import Cors
 from embedge.api.deadline import seconds_left
@@ -22,6 +23,7 @@ from embedge.api.received_body import ReceivedBody, json_text, receive
 from embedge.api.request_body import read_request
 from embedge.api.usage_answer import usage_answer
 from embedge.api.usage_query import read_question
+from embedge.core.address_rate import AddressRates
 from embedge.core.request import MAX_ATTRIBUTION_CHARACTERS, Call, EmbeddingRequest, Observation
 from embedge.core.routing import choose, require_scope
 from embedge.embed import Services, embed
@@ -47,6 +49,7 @@ class Serving:
     close: Callable[[], Awaitable[None]]
     published_keys: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
     cors_origins: tuple[str, ...] = ()
+    requests_per_second_per_address: int = 0  # 0: as many as may be
 
 
 def create_app(serving: Serving) -> FastAPI:
@@ -60,6 +63,11 @@ def create_app(serving: Serving) -> FastAPI:
         await serving.close()
 
     app = FastAPI(title="Embedge", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    if per_second := serving.requests_per_second_per_address:
+        whose, rates = serving.services.authenticator, AddressRates(per_second)
+        app.add_middleware(
+            AddressLimit, per_second=per_second, rates=rates, clock=serving.clock, authenticator=whose, refuse=_error
+        )
     enveloped = partial(Envelope, telemetry=serving.telemetry, underway=underway, on_fault=_log_fault)
     app.add_middleware(enveloped)
     if serving.cors_origins:  # the last that is added is the outermost
