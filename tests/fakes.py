@@ -212,13 +212,13 @@ class FakeLedgerTable:
     """The LedgerTable port, and LedgerItems and UsageRows: `items` by (pk, sk), and every update that was `sent`.
 
     `lose_next` says how the next calls fail, one word each: with `unapplied` the request was lost, with `applied` the
-    reply. Neither can tell which it was.
+    reply. Neither can tell which it was. With `nothing` a call does not fail.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.items: dict[tuple[str, str], Item] = {}
         self.sent: list[ConditionalUpdate] = []
-        self.lose_next: deque[Literal["applied", "unapplied"]] = deque()
+        self.lose_next: deque[Literal["applied", "unapplied", "nothing"]] = deque()
         self.down = False
         self._clock = clock
 
@@ -255,7 +255,7 @@ class FakeLedgerTable:
             for one, after in zip((first, second), afters, strict=True):
                 if after is not None and None not in afters:
                     self.items[one.pk, one.sk] = after
-        if lost:
+        if lost in {"applied", "unapplied"}:
             raise ServiceUnavailable("The call was lost.", retry_after_s=5)
         one, other = (
             Refused(before, self._clock.now_s()) if after is None else None
@@ -263,7 +263,7 @@ class FakeLedgerTable:
         )
         return one, other
 
-    def _lost(self) -> Literal["applied", "unapplied"] | None:
+    def _lost(self) -> Literal["applied", "unapplied", "nothing"] | None:
         return "unapplied" if self.down else self.lose_next.popleft() if self.lose_next else None
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embedge.adapters.usage_ledger import MOST_ROWS, LedgerUsage, Pace
+from embedge.adapters.usage_ledger import LedgerUsage, Pace
 from embedge.core.request import Observation
-from embedge.core.usage import Counts, UsageRow, counts_of, read_row
+from embedge.core.usage import MOST_ROWS, Counts, UsageRow, counts_of, read_row
 from tests.fakes import FakeClock, FakeLedgerTable
 
 if TYPE_CHECKING:

@@ -19,16 +19,16 @@ from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
 from embedge.core.route_plan import OTHER_HOST
 from embedge.errors import EmbedgeError
+from embedge.reconcile import Sources
 from embedge.settings import DEFAULT_LIMITS
 from tests.core.samples import document, target
-from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeProbing
+from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLeaseItems, FakeLedgerTable, FakeProbing
 from tests.identity import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from embedge.core.route_plan import Plan
-    from embedge.core.usage import UsageRow
     from tests.cli.laptop import Laptop
 
 OTHER_SPACE = {"model": "vendor/large-v1", "revision": "1", "dimensions": 8}
@@ -239,14 +239,6 @@ class LostFrom(FakeControlTable):
         return await super().replace(pk, sk, seen, document)
 
 
-class NoUsage:
-    """The UsageRows port: nobody has used anything."""
-
-    async def read(self, tenant: str | None, since_day: str) -> Sequence[UsageRow]:
-        del tenant, since_day
-        return ()
-
-
 async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation, Plan]:
     """Return a plan for three new routes: a, b and c."""
 
@@ -255,13 +247,14 @@ async def planned_on(control: FakeControlTable, folder: Path) -> tuple[Operation
 
     keys, entries = FileSigningKeys(folder), FakeCache(FakeClock())
     looking = Identity(control, SystemClock(), DEFAULT_LIMITS).authenticator
+    ledger = FakeLedgerTable(FakeClock())
+    sources = Sources(FileUsageRecords(folder / "log"), ledger, ledger, ledger, FakeLeaseItems(ledger))
     operation = Operation(
         control,
         keys,
         FakeProbing(),
         entries,
-        NoUsage(),
-        FileUsageRecords(folder / "log"),
+        sources,
         SystemClock(),
         "i",
         "a",

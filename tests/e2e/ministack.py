@@ -24,6 +24,7 @@ WHOLE_STACK = (
     "apigateway",
     "cloudformation",
     "dynamodb",
+    "events",
     "iam",
     "lambda",
     "logs",
@@ -93,7 +94,9 @@ def _start(started: Ministack, services: tuple[str, ...], iam: str) -> subproces
         "/usr/bin/env",
         "-i",
         *(f"{name}={value}" for name, value in variables.items()),
-        str(MINISTACK),
+        str(MINISTACK.with_name("python")),
+        "-P",  # or this folder's ministack.py would be taken for it
+        str(Path(__file__).with_name("ministack_with_keys.py")),
     ]
     with started.log.open("wb") as log:
         # A session of its own, so that its functions' processes can be ended with it.

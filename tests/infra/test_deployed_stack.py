@@ -61,6 +61,35 @@ def test_the_ledger_is_only_updated_item_by_item_and_read_by_tenant(probed: Prob
     assert probed.try_("delete_table", TableName=table) == DENIED
 
 
+def test_the_guard_writes_what_is_said_of_tenants_and_nothing_else(probed: Probed) -> None:
+    control, ledger = probed.deployment.outputs["ControlTable"], probed.deployment.outputs["LedgerTable"]
+    for pk in ("TENANT#a", "TENANT#*", "TENANTS", "CHANGES"):
+        key = {"pk": {"S": pk}, "sk": {"S": "BLOCK#guard#x"}}
+        assert probed.try_as("guard", "put_item", TableName=control, Item=key) == "ok"
+        asked = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+        assert probed.try_as("guard", "query", TableName=control, **asked) == "ok"
+        assert probed.try_as("guard", "delete_item", TableName=control, Key=key) == DENIED
+        assert probed.try_as("guard", "update_item", TableName=control, Key=key) == DENIED
+        assert probed.try_as("guard", "query", TableName=ledger, **asked) == DENIED
+    for pk in ("ROUTES", "KEYS", "REVOKED", "ISSUERS", "GENERATIONS"):
+        assert probed.try_as("guard", "put_item", TableName=control, Item={**KEY, "pk": {"S": pk}}) == DENIED
+    assert probed.try_as("guard", "scan", TableName=control) == DENIED
+    assert probed.try_as("guard", "update_item", TableName=ledger, Key=KEY) == DENIED
+
+
+def test_reconcile_reads_and_updates_the_ledger_and_nothing_else(probed: Probed) -> None:
+    control, ledger = probed.deployment.outputs["ControlTable"], probed.deployment.outputs["LedgerTable"]
+    assert probed.try_as("reconcile", "update_item", TableName=ledger, Key=KEY) == "ok"
+    assert probed.try_as("reconcile", "scan", TableName=ledger) == "ok"
+    transaction = [{"Update": {"TableName": ledger, "Key": KEY, "UpdateExpression": "REMOVE x"}}]
+    assert probed.try_as("reconcile", "transact_write_items", TransactItems=transaction) == "ok"
+    assert probed.try_as("reconcile", "put_item", TableName=ledger, Item=KEY) == DENIED
+    assert probed.try_as("reconcile", "delete_item", TableName=ledger, Key=KEY) == DENIED
+    for operation, more in (("scan", {}), ("put_item", {"Item": KEY}), ("update_item", {"Key": KEY})):
+        assert probed.try_as("reconcile", operation, TableName=control, **more) == DENIED
+    assert probed.try_as("reconcile", "scan", TableName=probed.deployment.outputs["CacheTable"]) == DENIED
+
+
 def test_the_cache_is_only_read_and_written_in_batches(probed: Probed) -> None:
     table = probed.deployment.outputs["CacheTable"]
     assert probed.try_("batch_get_item", RequestItems={table: {"Keys": [VECTOR]}}) == PASSED

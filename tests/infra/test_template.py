@@ -140,6 +140,15 @@ def test_the_guard_writes_tenants_and_nothing_else_in_control_and_reaches_no_oth
     assert sum("dynamodb:" in json.dumps(one["Action"]) for one in _statements(role)) == 1
 
 
+def test_reconcile_reads_one_log_and_reaches_the_ledger_alone(templates: dict[str, Node]) -> None:
+    role = resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")["ReconcileRole"]
+    allowed = {str(one["Sid"]): one for one in _statements(role) if "Sid" in one}
+    assert allowed.keys() == {"CompareAndAdd", "ReadTheLog", "UseTheKey", "KeepWhatFailed", "WriteLogs"}
+    assert allowed["CompareAndAdd"]["Resource"] == {"Fn::GetAtt": ["Storage", "Outputs.LedgerTableArn"]}
+    assert _list(allowed["CompareAndAdd"]["Action"]) == ["dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"]
+    assert allowed["ReadTheLog"]["Resource"] == {"Fn::GetAtt": ["ApiLogGroup", "Arn"]}
+
+
 def test_the_canary_asks_the_servers_that_the_api_function_asks(templates: dict[str, Node]) -> None:
     roles = resources(templates[ROOT_TEMPLATE], "AWS::IAM::Role")
     shared = {"InvokeEndpoints", "ReadSecrets", "ReadSecretParameters", "NeverTheSigningKey", "InvokeModels"}

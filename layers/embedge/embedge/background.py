@@ -4,10 +4,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TextIO
 
 from embedge.adapters.aws_clients import AwsClients
+from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
+from embedge.adapters.lease_items_dynamodb import DynamoDbLeaseItems
+from embedge.adapters.ledger_items_dynamodb import DynamoDbLedgerItems
+from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.adapters.notices_powertools import PowertoolsNotices
+from embedge.adapters.usage_records_cloudwatch import CloudWatchUsageRecords
+from embedge.adapters.usage_rows_dynamodb import DynamoDbUsageRows
 from embedge.guard import act_and_tell
 from embedge.ports import ControlTable
+from embedge.reconcile import Audit, Sources, reconcile
 from embedge.settings import Settings, SettingsError, Tables
 
 
@@ -27,6 +34,27 @@ def guarding(settings: Settings, stack: str, stream: TextIO) -> Callable[[Mappin
 def configuration(settings: Settings) -> ControlTable:
     """Build what a deployment writes its route to. Raises: SettingsError."""
     return DynamoDbControlTable(AwsClients(), _tables(settings).control)
+
+
+def reconciling(settings: Settings, log_group: str, stream: TextIO) -> Callable[[float], Awaitable[None]]:
+    """Build what one run does in so many seconds; what it found is told on `stream`. Raises: SettingsError."""
+    if not log_group:
+        raise SettingsError("EMBEDGE_LOG_GROUP is not set: there would be nothing to compare with.")
+    aws, clock, ledger = AwsClients(), SystemClock(), _tables(settings).ledger
+    sources = Sources(
+        records=CloudWatchUsageRecords(aws, log_group),
+        rows=DynamoDbUsageRows(aws, ledger),
+        items=DynamoDbLedgerItems(aws, ledger),
+        table=DynamoDbLedgerTable(aws, ledger),
+        leases=DynamoDbLeaseItems(aws, ledger),
+    )
+    notices = PowertoolsNotices(settings.service, settings.namespace, settings.log_level, stream)
+    audit = Audit(sources, notices, clock)
+
+    async def once(longest_s: float) -> None:
+        await reconcile(audit, clock.now_s() + longest_s)
+
+    return once
 
 
 def _tables(settings: Settings) -> Tables:

@@ -25,6 +25,7 @@ from embedge.adapters.key_secret import NamedKeySecret
 from embedge.adapters.keys_control import OwnKeySet
 from embedge.adapters.keys_jwks import PublishedKeySet
 from embedge.adapters.keys_secret import SecretKeySet
+from embedge.adapters.lease_items_sqlite import SqliteLeaseItems
 from embedge.adapters.leases_dynamodb import DynamoDbLeases
 from embedge.adapters.leases_sqlite import SqliteLeases
 from embedge.adapters.ledger_items_dynamodb import DynamoDbLedgerItems
@@ -75,11 +76,11 @@ from embedge.ports import (
     Probing,
     SigningKeys,
     Transport,
-    UsageRecords,
     UsageRows,
 )
 from embedge.purging import of_space, purge
 from embedge.rechecking import Rechecks
+from embedge.reconcile import Sources
 from embedge.settings import AnswersBucket, AnswersFolder, Settings, Tables
 from embedge.upstreams import PROVIDERS, Upstreams
 from embedge.upstreams.probing import Prober
@@ -104,8 +105,7 @@ class Operation:
     signing_keys: SigningKeys
     probing: Probing
     entries: CacheEntries
-    usage: UsageRows
-    records: UsageRecords
+    sources: Sources
     clock: Clock
     issuer: str
     audience: str
@@ -242,14 +242,18 @@ def operate_folder(folder: Path, settings: Settings) -> Operation:
         database.close()
 
     keys = FileSigningKeys(folder / _KEYS_FOLDER)
-    control, entries, usage = SqliteControlTable(database), SqliteCacheEntries(database), SqliteUsageRows(database)
-    records = FileUsageRecords(folder / LOG_FILE)
-    clock, issuer, audience = SystemClock(), settings.issuer, settings.audience
-    looking = _looking(settings, control, aws)
-    deployment, url = FolderDeployment(folder / LOG_FILE), _line_of(folder / SERVED_AT)
-    return Operation(
-        control, keys, probing, entries, usage, records, clock, issuer, audience, looking, deployment, url, close
+    control, entries, clock = SqliteControlTable(database), SqliteCacheEntries(database), SystemClock()
+    sources = Sources(
+        records=FileUsageRecords(folder / LOG_FILE),
+        rows=SqliteUsageRows(database),
+        items=SqliteLedgerItems(database),
+        table=SqliteLedgerTable(database, clock),
+        leases=SqliteLeaseItems(database),
     )
+    looking = _looking(settings, control, aws)
+    issuer, audience = settings.issuer, settings.audience
+    deployment, url = FolderDeployment(folder / LOG_FILE), _line_of(folder / SERVED_AT)
+    return Operation(control, keys, probing, entries, sources, clock, issuer, audience, looking, deployment, url, close)
 
 
 def _line_of(file: Path) -> str | None:
@@ -261,6 +265,7 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
     from embedge.adapters.cache_entries_dynamodb import DynamoDbCacheEntries  # noqa: PLC0415
     from embedge.adapters.deployment_aws import AwsDeployment  # noqa: PLC0415
+    from embedge.adapters.lease_items_dynamodb import DynamoDbLeaseItems  # noqa: PLC0415
     from embedge.adapters.stack_aws import SsmSigningKeys, stack_outputs  # noqa: PLC0415
     from embedge.adapters.usage_records_cloudwatch import CloudWatchUsageRecords  # noqa: PLC0415
 
@@ -269,8 +274,14 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     try:
         control = DynamoDbControlTable(aws, outputs["ControlTable"])
         entries = DynamoDbCacheEntries(aws, outputs["CacheTable"])
-        usage = DynamoDbUsageRows(aws, outputs["LedgerTable"])
-        records = CloudWatchUsageRecords(aws, f"/aws/lambda/{outputs['FunctionName']}")
+        ledger = outputs["LedgerTable"]
+        sources = Sources(
+            records=CloudWatchUsageRecords(aws, f"/aws/lambda/{outputs['FunctionName']}"),
+            rows=DynamoDbUsageRows(aws, ledger),
+            items=DynamoDbLedgerItems(aws, ledger),
+            table=DynamoDbLedgerTable(aws, ledger),
+            leases=DynamoDbLeaseItems(aws, ledger),
+        )
         issuer, audience = outputs["Issuer"], outputs["Audience"]
         deployment, url = AwsDeployment(outputs["FunctionName"]), outputs["ApiUrl"]
     except KeyError as error:
@@ -278,9 +289,7 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     settings = Settings(state=Path(), secrets=secrets, issuer=issuer, audience=audience)
     probing, close = _probing(settings, aws)
     keys, clock, looking = SsmSigningKeys(stack), SystemClock(), _looking(settings, control, aws)
-    return Operation(
-        control, keys, probing, entries, usage, records, clock, issuer, audience, looking, deployment, url, close
-    )
+    return Operation(control, keys, probing, entries, sources, clock, issuer, audience, looking, deployment, url, close)
 
 
 def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:

@@ -404,7 +404,7 @@ class Notices(Protocol):
     """What operators see of what nobody has asked for."""
 
     def tell(self, what: str, fields: Mapping[str, str | int], numbers: Mapping[str, float]) -> None:
-        """Write one log line, and one metrics blob with these numbers."""
+        """Write one log line, and one metrics blob with these numbers, where there are some."""
         ...
 
 

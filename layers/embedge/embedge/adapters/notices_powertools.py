@@ -19,6 +19,7 @@ class PowertoolsNotices:
         self._logger = Logger(service=service, level=level, stream=stream, location=None)
 
     def tell(self, what: str, fields: Mapping[str, str | int], numbers: Mapping[str, float]) -> None:
-        """Write one log line, and one metrics blob with these numbers."""
+        """Write one log line, and one metrics blob with these numbers, where there are some."""
         self._logger.warning(what, extra={**fields, **numbers})
-        emit(self._stream, self._service, self._namespace, numbers)
+        if numbers:
+            emit(self._stream, self._service, self._namespace, numbers)

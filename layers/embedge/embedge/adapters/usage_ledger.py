@@ -16,11 +16,10 @@ from datetime import UTC, date, datetime
 
 from embedge.core.conditional_update import AbsentOr, Applied, Assign, AttributeOr, Compare, ConditionalUpdate
 from embedge.core.request import Observation
-from embedge.core.usage import Counts, RowName, counts_of, row_of
+from embedge.core.usage import MOST_ROWS, Counts, RowName, counts_of, row_of
 from embedge.errors import ServiceUnavailable
 from embedge.ports import Clock, LedgerTable
 
-MOST_ROWS = 200  # of a tenant and a day
 _OLDEST_S = 600
 _MOST_WAITING = 1_000
 _KEPT_S = 400 * 86_400

@@ -9,6 +9,7 @@ from embedge.cli.cache_commands import cache
 from embedge.cli.doctor_command import doctor
 from embedge.cli.issuer_commands import issuer
 from embedge.cli.key_commands import keys
+from embedge.cli.reconcile_commands import reconcile_now
 from embedge.cli.route_commands import routes
 from embedge.cli.tenant_commands import tenant
 from embedge.cli.token_commands import token
@@ -36,6 +37,7 @@ main.add_command(cache)
 main.add_command(doctor)
 main.add_command(issuer)
 main.add_command(usage)
+main.add_command(reconcile_now)
 main.add_command(keys)
 main.add_command(token)
 main.add_command(routes)

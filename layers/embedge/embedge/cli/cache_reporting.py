@@ -33,4 +33,4 @@ async def read(operation: Operation, days: int, tenant: str | None) -> Report:
     """Return the savings of the last days. Raises: ServiceUnavailable."""
     last = datetime.fromtimestamp(operation.clock.now_s(), UTC).date()
     named = [(last - timedelta(days=back)).isoformat() for back in reversed(range(days))]
-    return report(await operation.usage.read(tenant, named[0]), named)
+    return report(await operation.sources.rows.read(tenant, named[0]), named)

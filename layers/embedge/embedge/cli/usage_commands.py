@@ -45,7 +45,7 @@ def _days(now_s: float, days: int) -> list[str]:
 async def _by(
     operation: Operation, tenant: str | None, by: Dimension, days: Sequence[str]
 ) -> tuple[Sequence[Group], Mapping[str, int]]:
-    rows = await operation.usage.read(tenant, days[0])
+    rows = await operation.sources.rows.read(tenant, days[0])
     return grouped(rows, (by,), _MOST_LINES), _cost(rows, days)
 
 
@@ -57,7 +57,7 @@ async def _by_user(
     start_ms = int(datetime.fromisoformat(days[0]).replace(tzinfo=UTC).timestamp()) * 1000
     users: dict[str, Counts] = {}
     cost = dict.fromkeys(days, 0)
-    async for record in operation.records.read(start_ms, now_ms + _DAY_MS):
+    async for record in operation.sources.records.read(start_ms, now_ms + _DAY_MS):
         if tenant in {None, record.row.tenant} and record.row.day in cost:
             users[record.user] = users.get(record.user, Counts()).plus(record.counts)
             cost[record.row.day] += record.counts.cost

@@ -8,9 +8,11 @@ from embedge.core.conditional_update import Assign, AttributeOr
 from embedge.core.request import Observation
 
 PARTITION = "USAGE#"
+MOST_ROWS = 200  # of a tenant and a day
 # In the place of a bot and a project: all those that have no row of their own. No name is written like this.
 OTHER = "*"
 _PARTS = 4
+REPAIRS = "rp"
 # DynamoDB's limit on a sort key.
 _LONGEST_SORT_KEY_BYTES = 1024
 
@@ -56,6 +58,10 @@ class Counts:
         """Return both together."""
         return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
+    def without(self, other: "Counts") -> "Counts":
+        """Return what is left of these, nothing where the other has more."""
+        return Counts(*(max(0, mine - theirs) for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
     def net(self) -> int:
         """Return what the cache saved beyond what it cost; negative where it cost more."""
         return self.saved - self.spent
@@ -77,6 +83,7 @@ class UsageRow:
 
     name: RowName
     counts: Counts
+    repairs: int = 0  # how often what was missing was added
 
 
 def row_of(seen: Observation, day: str) -> RowName:
@@ -107,4 +114,5 @@ def read_row(partition: str, sort_key: str, item: Mapping[str, int]) -> UsageRow
         return None
     day, model, bot, project = parts
     counts = Counts(*(item.get(field.name, 0) for field in fields(Counts)))
-    return UsageRow(RowName(partition.removeprefix(PARTITION), day, unquote(model), bot, project), counts)
+    row = RowName(partition.removeprefix(PARTITION), day, unquote(model), bot, project)
+    return UsageRow(row, counts, item.get(REPAIRS, 0))
