@@ -4,6 +4,7 @@ SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
 .PHONY: run token bench bench-quick bench-cold bench-corpus bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
+.PHONY: bench-server bench-growth bench-cost
 .PHONY: check test test-peers test-sam-local lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
@@ -42,6 +43,9 @@ bench-cold: # init, first and warm request under Lambda's runtime emulator, besi
 
 bench-stampede: # many requests for one new text at once: how often the model is called
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.stampede
+
+bench-server: # the local server under load, hits and misses, 1, 32 and 256 at once; ARGS="--leak 200000" looks for a leak
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.server.bench $(ARGS)
 
 test-sam-local: # `sam local start-api` in real containers; red where no container engine can be had
 	@$(SETUP) test && sh tests/tools/setup.sh sam ministack runtime && \

@@ -19,10 +19,6 @@ from itertools import count
 from pathlib import Path
 from typing import TextIO
 
-import uvicorn
-from starlette.types import ASGIApp
-from typing_extensions import override
-
 from embedge.api.app import create_app
 from embedge.bootstrap import LOG_FILE, SERVED_AT, Operation, operate_folder, serve
 from embedge.cli.key_commands import init_keys
@@ -43,29 +39,17 @@ from embedge.settings import (
 )
 from embedge.verification import ROUTES
 from infra.local.answers import kept_answers
-from infra.local.http_errors import JsonErrorsProtocol
-from infra.local.listening import BACKLOG, Address, listen
+from infra.local.listening import Address, listen
 from infra.local.minilm import weights
 from infra.local.reached import NamedAsReached
 from infra.local.routes import embedded_model, openai_models
+from infra.local.serving import Server, configuration
 
 _LONGEST_REQUEST_S = 120.0
-_KEEP_ALIVE_S = 75
 _TOKEN_S = 30 * 86_400
 _LARGEST_LOG_BYTES = 20_000_000
 _LONGEST_PAUSE_S = 10
 _MOST_FILES = 65_536
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn that says when it is ready; not before, because only then does Ctrl-C end it in order."""
-
-    banner = ""
-
-    @override
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        print(self.banner, flush=True)  # noqa: T201 (what `make run` is for)
 
 
 async def run(address: Address, answers_port: int, folder: Path) -> None:
@@ -99,7 +83,7 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
         )  # for the doctor
         stack.callback((folder / SERVED_AT).unlink, missing_ok=True)
         app = create_app(serve(settings.with_sagemaker(stand_in), log))
-        server = _Server(_uvicorn(NamedAsReached(app) if address.is_everywhere() else app))
+        server = Server(configuration(NamedAsReached(app) if address.is_everywhere() else app))
         server.banner = _banner(address, token, folder, offer_openai=bool(openai))
         keeping = asyncio.create_task(model.keep())
         await server.serve(sockets=[listener])
@@ -112,23 +96,6 @@ def _log(path: Path) -> TextIO:
     if path.exists() and path.stat().st_size > _LARGEST_LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path.open("a", encoding="utf-8")
-
-
-def _uvicorn(app: ASGIApp) -> uvicorn.Config:
-    # h11, because httptools loses the body of a POST that offers `Upgrade: h2c`, as every Java HttpClient does; and
-    # a keep-alive above the 5 s that openai-python keeps idle connections for.
-    return uvicorn.Config(
-        app,
-        http=JsonErrorsProtocol,
-        ws="none",
-        log_level="error",  # its warnings advise packages that would break what this relies on
-        backlog=BACKLOG,
-        access_log=False,
-        proxy_headers=False,  # or `X-Forwarded-For` would say where a request comes from
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=3,
-    )
 
 
 async def _prepare(operation: Operation, *, offer_openai: bool) -> str:

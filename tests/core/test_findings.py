@@ -52,3 +52,7 @@ def test_faults_that_nobody_was_told_of_are_named() -> None:
     finding = metrics_finding([blob(), blob(request_id="another", fault_cache_read=[2.0])], "mine")
     assert finding.outcome == "fail"
     assert "cache_read" in finding.what
+
+
+def test_what_the_router_has_got_over_is_no_fault() -> None:
+    assert metrics_finding([blob(fault_call_retried=[1.0], fault_rechecked=[1.0])], "mine").outcome == "ok"

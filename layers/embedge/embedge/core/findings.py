@@ -13,6 +13,19 @@ _LEAST_AT_ONCE = 50
 _LEAST_MEMORY_MB = 256
 # API Gateway waits for 29.
 _LEAST_TIMEOUT_S = 30
+# What the router counts of its own precautions, and what it has got over: nothing is to be mended.
+_TAKEN_CARE_OF = frozenset(
+    {
+        "call_failed_over",
+        "call_halved",
+        "call_hedged",
+        "call_retried",
+        "cold_retried",
+        "model_reloaded",
+        "recheck_cut",
+        "rechecked",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +95,8 @@ def metrics_finding(lines: Iterable[str], request_id: str) -> Finding:
     if own is None:
         mend = "look at the function's log group, its retention, its role's right to write it, and POWERTOOLS_LOG_LEVEL"
         return Finding("metrics", "fail", "the log holds no metrics of the request that was just answered", mend)
-    faults = sorted({name.removeprefix("fault_") for blob in blobs for name in blob if name.startswith("fault_")})
-    if faults:
+    faults = {name.removeprefix("fault_") for blob in blobs for name in blob if name.startswith("fault_")}
+    if faults := sorted(faults - _TAKEN_CARE_OF):
         mend = "docs/operations.md says what each fault means"
         return Finding("metrics", "fail", f"the router met faults meanwhile: {', '.join(faults)}", mend)
     return Finding("metrics", "ok", "the request is in the log, with its metrics, and no fault beside it")

@@ -1,0 +1,51 @@
+"""Which router is put under load? The one of `make run`, in front of the stub, with limits that nobody reaches.
+
+`python -m benchmarks.server.router FOLDER PORT`, with the stub's port, prints `{"port": …, "token": …}`, and ends when
+its standard input closes.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.server.stub import DIMENSIONS
+from benchmarks.stub_upstream import route
+from embedge.api.app import create_app
+from embedge.bootstrap import operate_folder, serve
+from embedge.cli.key_commands import init_keys
+from embedge.cli.token_commands import mint
+from embedge.core.identity import ISSUED_SCOPES
+from embedge.core.request import NO_LIMIT, Limits
+from embedge.core.route_document import parse_route
+from embedge.settings import Settings
+from embedge.verification import ROUTES
+from infra.local.listening import listen
+from infra.local.serving import Server, configuration
+
+# Limits there are, so that each request passes the code that holds them.
+_LIMITS = Limits(10**8, 10**12, 10**17, 10**17, NO_LIMIT)
+# Small, so that it is soon full.
+_MEMORY_CACHE_BYTES = 16_000_000
+
+
+async def _run(folder: Path, upstream: int) -> None:
+    settings = Settings(state=folder, limits=_LIMITS, memory_cache_bytes=_MEMORY_CACHE_BYTES)
+    operation = operate_folder(folder, settings)
+    await init_keys(operation)
+    document = route(upstream, DIMENSIONS)
+    await operation.control.put(ROUTES, parse_route(document).alias, document.decode())
+    token = await mint(operation, tenant="bench", scopes=ISSUED_SCOPES, models=("*",), lifetime_s=86_400)
+    await operation.close()
+    listener = listen("127.0.0.1", 0)
+    with (folder / "log").open("w") as log:
+        server = Server(configuration(create_app(serve(settings, log))))
+        server.banner = json.dumps({"port": listener.getsockname()[1], "token": token})
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await asyncio.to_thread(sys.stdin.buffer.read)
+        server.should_exit = True
+        await serving
+
+
+if __name__ == "__main__":
+    asyncio.run(_run(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,47 @@
+"""How is the app served on this machine? By uvicorn, with what clients of OpenAI's API need of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import uvicorn
+from typing_extensions import override
+
+from infra.local.http_errors import JsonErrorsProtocol
+from infra.local.listening import BACKLOG
+
+if TYPE_CHECKING:
+    import socket
+
+    from starlette.types import ASGIApp
+
+_KEEP_ALIVE_S = 75
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that says when it is ready; not before, because only then does Ctrl-C end it in order."""
+
+    banner = ""
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        print(self.banner, flush=True)  # noqa: T201 (what `make run` is for)
+
+
+def configuration(app: ASGIApp) -> uvicorn.Config:
+    """Return how to serve the app."""
+    # h11, because httptools loses the body of a POST that offers `Upgrade: h2c`, as every Java HttpClient does; and
+    # a keep-alive above the 5 s that openai-python keeps idle connections for.
+    return uvicorn.Config(
+        app,
+        http=JsonErrorsProtocol,
+        ws="none",
+        log_level="error",  # its warnings advise packages that would break what this relies on
+        backlog=BACKLOG,
+        access_log=False,
+        proxy_headers=False,  # or `X-Forwarded-For` would say where a request comes from
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=3,
+    )
