@@ -34,6 +34,8 @@ from infra.local.listening import BACKLOG, listen
 from infra.local.minilm import DIMENSIONS, InputTooLong, MiniLM, weights
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
 ENDPOINT = "all-MiniLM-L6-v2"
@@ -55,10 +57,11 @@ class ContainerError(Exception):
 
 
 class Endpoint:
-    """The one endpoint in service: a model, and the routes that reach it."""
+    """The one endpoint in service, under some names: a model, and the routes that reach it."""
 
-    def __init__(self, model: MiniLM) -> None:
+    def __init__(self, model: MiniLM, names: Sequence[str] = (ENDPOINT,)) -> None:
         self._model = model
+        self._names = names
         self.app = Starlette(
             routes=[
                 Route("/ping", self.ping, methods=["GET"]),
@@ -74,7 +77,7 @@ class Endpoint:
         """SageMaker's InvokeEndpoint: its own refusals first, then whatever the container says."""
         name = cast("str", request.path_params["name"])
         body = await _read(request)
-        if name != ENDPOINT:
+        if name not in self._names:
             return _refusal(400, "ValidationError", {"message": f"Endpoint {name} of account 000000000000 not found."})
         try:
             inputs = parse(body)
@@ -159,11 +162,11 @@ def _refusal(status: int, kind: str, body: dict[str, str | int]) -> Response:
     return Response(orjson.dumps(body), status, headers, _JSON)
 
 
-def _serve(host: str, port: int) -> None:
+def _serve(host: str, port: int, names: Sequence[str]) -> None:
     """Never returns: ends the process if serving ends."""
     try:
         listener = listen(host, port)
-        endpoint = Endpoint(MiniLM.load(weights(), os.cpu_count() or 1))
+        endpoint = Endpoint(MiniLM.load(weights(), os.cpu_count() or 1), names)
         config = uvicorn.Config(
             endpoint.app,
             http="h11",
@@ -189,10 +192,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL if sys.stdin.isatty() else signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="python -m infra.local.sagemaker")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--name", action="append", default=[ENDPOINT], help="one more name that it has")
     parser.add_argument("--host", default="127.0.0.1", help="an address of this machine")
     arguments = parser.parse_args()
     # uvicorn leaves signals alone outside the main thread, which is free to wait for the parent's end.
-    threading.Thread(target=_serve, args=(arguments.host, arguments.port), daemon=True).start()
+    threading.Thread(target=_serve, args=(arguments.host, arguments.port, arguments.name), daemon=True).start()
     while os.read(0, 4096):
         pass
     os._exit(0)

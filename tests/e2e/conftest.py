@@ -11,8 +11,8 @@ import pytest
 
 from infra.local.routes import embedded_model
 from tests.e2e.deploy import build, deploy
-from tests.e2e.deployed import EMBEDGE, PAGE, TOKENS_PER_MINUTE, Deployed
-from tests.e2e.ministack import WHOLE_STACK, Ministack, ministack
+from tests.e2e.deployed import EMBEDGE, OWN_ENDPOINT, PAGE, TOKENS_PER_MINUTE, Deployed
+from tests.e2e.ministack import ALL_OPTIONS, Ministack, ministack
 from tests.e2e.tools import ROOT, need, run
 from tests.upstream import Upstream, openai_upstream
 
@@ -27,21 +27,24 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("deployed")
     built = build(folder / "built")
     model = subprocess.Popen(
-        [sys.executable, "-m", "infra.local.sagemaker"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "infra.local.sagemaker", "--name", OWN_ENDPOINT],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert model.stdin is not None
     assert model.stdout is not None
     try:
         port = json.loads(model.stdout.readline())["port"]
-        with openai_upstream() as upstream, ministack(*WHOLE_STACK, "ssm", iam="enforced") as aws:
+        with openai_upstream() as upstream, ministack(*ALL_OPTIONS, iam="enforced") as aws:
             parameters = {
-                "SageMakerRuntimeUrl": (sagemaker := f"http://127.0.0.1:{port}"),
+                "SageMakerRuntimeUrl": f"http://127.0.0.1:{port}",
                 "SageMakerEndpointNames": "all-MiniLM-L6-v2",
                 "CorsAllowedOrigins": f"http://localhost:3000,{PAGE}",
                 "DefaultTokensPerMinute": str(TOKENS_PER_MINUTE),
             }
             deployment = deploy(built, aws, parameters)
-            yield Deployed(aws, deployment.url, _operate(aws, upstream, folder), upstream, sagemaker)
+            yield Deployed(aws, deployment.url, _operate(aws, upstream, folder), upstream, built, parameters)
     finally:
         model.stdin.close()
         model.stdout.close()

@@ -12,6 +12,9 @@ from tests.e2e.deploy import STACK
 from tests.e2e.tools import run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from tests.e2e.ministack import Ministack
     from tests.upstream import Upstream
 
@@ -20,17 +23,25 @@ MODEL = "local/minilm"
 # What the deployment is told: who may call from a browser, and how much a tenant may ask for.
 PAGE = "https://app.example.com"
 TOKENS_PER_MINUTE = 50_000
+# What the template calls the endpoint of a model of one's own.
+OWN_ENDPOINT = f"{STACK}-gpu"
 
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The stack, its API's root, a token for it, and what its models are behind."""
+    """The stack, its API's root, and a token for it; what was built for it, and the parameters that it was given."""
 
     aws: Ministack
     url: str
     token: str
     upstream: Upstream
-    sagemaker_url: str
+    built: Path
+    parameters: Mapping[str, str]
+
+    @property
+    def sagemaker_url(self) -> str:
+        """What its models are behind."""
+        return self.parameters["SageMakerRuntimeUrl"]
 
     def mint(self, *options: str) -> str:
         """Return another token."""

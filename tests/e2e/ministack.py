@@ -33,6 +33,9 @@ WHOLE_STACK = (
     "sqs",
     "sts",
 )
+# What the options need beside that, those that ministack has; tests/e2e/ministack_extras.py stands in for the others.
+ALL_OPTIONS = (*WHOLE_STACK, "acm", "cloudwatch", "kms", "route53", "sns", "ssm", "wafv2")
+_EXTRAS = "ministack_extras.py"
 _START_S = 30.0
 _STOP_S = 10.0
 
@@ -96,7 +99,7 @@ def _start(started: Ministack, services: tuple[str, ...], iam: str) -> subproces
         *(f"{name}={value}" for name, value in variables.items()),
         str(MINISTACK.with_name("python")),
         "-P",  # or this folder's ministack.py would be taken for it
-        str(Path(__file__).with_name("ministack_with_keys.py")),
+        str(Path(__file__).with_name(_EXTRAS if services == ALL_OPTIONS else "ministack_with_keys.py")),
     ]
     with started.log.open("wb") as log:
         # A session of its own, so that its functions' processes can be ended with it.
