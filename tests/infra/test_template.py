@@ -373,3 +373,19 @@ def _statements(node: Json) -> Iterator[Node]:
 
 def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("fault", ["recheck_mismatch", "cache_fuse_blown"])
+def test_a_fault_of_the_cache_that_operators_must_hear_of_sets_off_an_alarm(
+    templates: dict[str, Node], fault: str
+) -> None:
+    template = templates[ROOT_TEMPLATE]
+    filters = [at(one, "Properties") for one in resources(template, "AWS::Logs::MetricFilter").values()]
+    (counted,) = (one for one in filters if one["FilterPattern"] == f"{{ $.faults.{fault} > 0 }}")
+    assert counted["LogGroupName"] == {"Ref": "ApiLogGroup"}
+    (metric,) = _list(counted["MetricTransformations"])
+    assert isinstance(metric, dict)
+    assert metric["MetricValue"] == f"$.faults.{fault}"
+    alarms = [at(one, "Properties") for one in resources(template, "AWS::CloudWatch::Alarm").values()]
+    (alarm,) = (one for one in alarms if one["MetricName"] == metric["MetricName"])
+    assert (alarm["Namespace"], alarm["Statistic"]) == (metric["MetricNamespace"], "Sum")
