@@ -42,6 +42,15 @@ async def test_a_hit_from_memory_asks_nobody_and_costs_nothing() -> None:
     assert world.observation.saved_nano_usd > 0
 
 
+async def test_what_memory_has_is_no_read_of_the_table_either_in_the_account_of_a_request() -> None:
+    world = World(replace(REMEMBERING, admit="always"))
+    await world.ask(["a"])
+    await world.ask(["a", "b"])
+    with_b = world.observation.cache_spent_nano_usd
+    await world.ask(["c"])
+    assert (world.observation.hits, world.observation.cache_spent_nano_usd) == (0, with_b)
+
+
 @pytest.mark.parametrize(("admit", "hits"), [("always", 1), ("economic", 1), ("second_sight", 1), ("never", 0)])
 async def test_memory_is_asked_whatever_the_policy_but_where_nothing_may_be_kept(admit: Admit, hits: int) -> None:
     world = World(replace(REMEMBERING, admit=admit))

@@ -151,8 +151,10 @@ async def test_where_a_process_lives_on_a_wrong_entry_is_found_out_after_the_ans
 async def test_a_request_that_fails_ends_what_goes_on_beside_it() -> None:
     world = await poisoned()
     world.server.will("hangs", "refuses the input")
+    began_s = asyncio.get_running_loop().time()
     with pytest.raises(RefusedByProvider):
         await world.ask(["a", "b"])
+    assert asyncio.get_running_loop().time() == began_s
     assert len(asyncio.all_tasks()) == 1
     assert "recheck_cut" in world.faults
 

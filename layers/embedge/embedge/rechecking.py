@@ -17,8 +17,7 @@ from embedge.core.recheck import Pace, Sampler, agree, asked, finding
 from embedge.core.request import Call
 from embedge.core.route import Route, Target
 from embedge.core.vector_codec import FloatVector, StoredVector
-from embedge.errors import EmbedgeError
-from embedge.ports import Clock, NoAnswer, NotSent, SecondOpinions
+from embedge.ports import Clock, SecondOpinions
 
 # A space is purged no more often than this by one process: a model that never says the same twice would have it
 # purged again and again, and everybody pay for that.
@@ -108,12 +107,10 @@ class Rechecks:
             await self._compare(doubted)
         except TimeoutError:
             self.on_fault("recheck_cut")
-        except (EmbedgeError, NotSent, NoAnswer):
-            self.on_fault("recheck_failed")
         except asyncio.CancelledError:
             self.on_fault("recheck_cut")
             raise
-        except Exception:  # noqa: BLE001 (a fault of ours here must not be the request's)
+        except Exception:  # noqa: BLE001 (whatever it is, it must not be the request's)
             self.on_fault("recheck_failed")
 
     async def _compare(self, doubted: _Doubted) -> None:
