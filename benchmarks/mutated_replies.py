@@ -47,6 +47,14 @@ REPLIES: Mapping[str, tuple[tuple[int, bytes], ...]] = {
         ),
         (200, b'{"Count":0,"Items":[],"ScannedCount":0,"LastEvaluatedKey":{"pk":{"S":"a"}}}'),
     ),
+    "TransactWriteItems": (
+        (200, b"{}"),
+        (
+            400,
+            b'{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","CancellationReasons":'
+            b'[{"Code":"None"},{"Code":"ConditionalCheckFailed","Item":' + _ITEM + b',"Message":"no"}],"Message":"no"}',
+        ),
+    ),
     "UpdateItem": (
         (200, b'{"Attributes":' + _ITEM + b"}"),
         (400, _REFUSAL + b"}"),
@@ -59,6 +67,7 @@ REPLIES: Mapping[str, tuple[tuple[int, bytes], ...]] = {
 _ASKED: Mapping[str, Mapping[str, object]] = {
     "BatchGetItem": {"RequestItems": {"t": {"Keys": [{"k": {"B": b"k"}}]}}},
     "BatchWriteItem": {"RequestItems": {"t": [{"PutRequest": {"Item": {"k": {"B": b"k"}}}}]}},
+    "TransactWriteItems": {"TransactItems": [], "ClientRequestToken": "t"},
 }
 _TOKENS = (
     *(

@@ -96,7 +96,7 @@ def _ask(environment: Environment, side: Side, case: Case, body: bytes) -> Took:
     answered = environment.invoke(side.events[case.who](body))
     answer = answered.read()
     if answer["statusCode"] != case.status:
-        raise SystemExit(f"bench: {side.program.name} answered {answer} to {case.name}"[:2000])
+        raise SystemExit(f"bench: {side.program.name} answered {case.name} with {answer}"[:2000])
     return answered.took
 
 

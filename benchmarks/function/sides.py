@@ -1,6 +1,7 @@
 """Who is measured beside whom? Our function and the naive one, each with its token, its tables and its variables."""
 
 import asyncio
+import re
 import subprocess
 import sys
 import tempfile
@@ -84,12 +85,14 @@ def _ours(built: Built, cloud: Cloud, folder: Path) -> Side:
     )
     everyone = folder / "everyone.pem"
     variables = {
+        **dict(re.findall(r"(MALLOC_\w+): \"(\d+)\"", (ROOT / "template.yaml").read_text())),
         "EMBEDGE_CONTROL_TABLE": "control",
         "EMBEDGE_LEDGER_TABLE": "ledger",
         "EMBEDGE_CACHE_TABLE": "cache",
         "EMBEDGE_ANSWERS_BUCKET": "answers",
         "EMBEDGE_MEMORY_CACHE_BYTES": "1",  # every hit comes from the table, as the naive function's does
         "EMBEDGE_DEFAULT_REQUESTS_PER_MINUTE": "100000000",
+        "EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS": "0",  # all come from one
         "EMBEDGE_DEFAULT_TOKENS_PER_MINUTE": "100000000000",
         "EMBEDGE_DEFAULT_BUDGET_USD_DAY": "1000000",
         "EMBEDGE_DEFAULT_BUDGET_USD_MONTH": "1000000",
@@ -117,7 +120,8 @@ async def _operated(cloud: Cloud, folder: Path) -> tuple[str, str]:
         for sk, document in (await operation.control.query(pk)).items():
             item = {"pk": {"S": pk}, "sk": {"S": sk}, "doc": {"S": document}}
             cloud.tell("/-/put", {"table": "control", "item": item})
-    rate = {"pk": {"S": "RATE#exhausted"}, "sk": {"S": "requests"}, "t": {"N": str(_FAR_OFF_US)}}
+    far_off = {"N": str(_FAR_OFF_US)}
+    rate = {"pk": {"S": "RATE#exhausted"}, "sk": {"S": "requests"}, "g": far_off, "c": far_off}
     cloud.tell("/-/put", {"table": "ledger", "item": rate})
     minted = [
         await mint(operation, tenant=tenant, scopes=ISSUED_SCOPES, models=("*",), lifetime_s=86_400)

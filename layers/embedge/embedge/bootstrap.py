@@ -49,8 +49,8 @@ from embedge.adapters.usage_ledger import LedgerUsage, Pace
 from embedge.adapters.usage_records_file import FileUsageRecords
 from embedge.adapters.usage_rows_dynamodb import DynamoDbUsageRows
 from embedge.adapters.usage_rows_sqlite import SqliteUsageRows
-from embedge.api.app import Serving
 from embedge.api.carriage import Carriage
+from embedge.api.serving import Serving
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, NO_CHARGE, StorePrices
 from embedge.core.cache_policy import CachePolicy
 from embedge.core.issuer import Issuer, OwnKeys, PublishedKeys, SharedSecret, own_issuer

@@ -63,6 +63,10 @@ class LeanDynamoDb:
         """Read items of a partition."""
         return await self._ask("Query", asked)
 
+    async def transact_write_items(self, **asked: object) -> dict[str, Any]:
+        """Change several items, or none."""
+        return await self._ask("TransactWriteItems", asked)
+
     async def update_item(self, **asked: object) -> dict[str, Any]:
         """Change an item."""
         return await self._ask("UpdateItem", asked)

@@ -40,6 +40,11 @@ def _read_nothing(reply: RawReply) -> dict[str, Any] | None:
     return _refused(reply)
 
 
+def _read_both_made(reply: RawReply) -> dict[str, Any] | None:
+    """Read a transaction."""
+    return {"ResponseMetadata": _metadata(reply)} if reply.status == _OK and reply.body == b"{}" else None
+
+
 def _read_all_written(reply: RawReply) -> dict[str, Any] | None:
     if reply.status == _OK and reply.body == b'{"UnprocessedItems":{}}':
         return {"UnprocessedItems": {}, "ResponseMetadata": _metadata(reply)}
@@ -112,5 +117,6 @@ REPLIES: Mapping[str, Callable[[RawReply], dict[str, Any] | None]] = {
     "BatchWriteItem": _read_all_written,
     "PutItem": _read_nothing,
     "Query": _read_page,
+    "TransactWriteItems": _read_both_made,
     "UpdateItem": _read_item,
 }

@@ -1,13 +1,15 @@
 """How are an issuer's keys fetched? By https alone, from where the configuration says, quickly, at most 64 KB."""
 
+from __future__ import annotations
+
 import asyncio
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import httpx
-
-from embedge.adapters.network_guard import OutsideOnly
-from embedge.core.issuer import PublishedKeys
+from embedge.adapters.late_httpx import httpx
 from embedge.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from embedge.core.issuer import PublishedKeys
 
 _LIMIT_S = 2.0
 _LARGEST_BYTES = 64 * 1024
@@ -34,6 +36,8 @@ class HttpxKeyDocuments:
 def _client(published: PublishedKeys) -> httpx.AsyncClient:
     client = httpx.AsyncClient(follow_redirects=False, timeout=_LIMIT_S)
     if not published.private:
+        from embedge.adapters.network_guard import OutsideOnly  # noqa: PLC0415 (it loads httpcore)
+
         # As in transport_httpx, where it says why so.
         pool = cast("Any", client)._transport._pool  # noqa: SLF001
         pool._network_backend = OutsideOnly(pool._network_backend)  # noqa: SLF001

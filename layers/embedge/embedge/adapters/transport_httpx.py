@@ -1,14 +1,16 @@
 """How do bytes travel over HTTP? Over pooled connections, redirects refused, answers capped, nothing inside reached."""
 
+from __future__ import annotations
+
 import asyncio
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import httpx
-
-from embedge.adapters.network_guard import OutsideOnly
-from embedge.core.route import Target
+from embedge.adapters.late_httpx import httpx
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
+
+if TYPE_CHECKING:
+    from embedge.core.route import Target
 
 # 2048 vectors of 4096 float32 in base64 are 45 MB.
 _LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
@@ -72,6 +74,8 @@ def _made(*, private: bool, http2: bool) -> httpx.AsyncClient:
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     client = httpx.AsyncClient(limits=limits, follow_redirects=False, cookies=no_cookies, http2=http2)
     if not private:
+        from embedge.adapters.network_guard import OutsideOnly  # noqa: PLC0415 (it loads httpcore)
+
         # httpx has no place for a backend of one's own, httpcore has. A client that was given a transport would not
         # look for proxies in the environment; through those it is the proxy that connects, and that may reach inside.
         pool = cast("Any", client)._transport._pool  # noqa: SLF001

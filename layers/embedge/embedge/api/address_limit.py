@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from embedge.api.address_refusal import is_exempt, too_often
 from embedge.api.received_body import receive as receive_body
 from embedge.core.address_rate import AddressRates
-from embedge.errors import AddressRateLimited, EmbedgeError
+from embedge.errors import EmbedgeError
 from embedge.ports import Authenticator, Clock
 
 
@@ -34,26 +35,13 @@ class AddressLimit:
         if scope["type"] == "http":
             wait_us = self.rates.wait_us(address_of(scope), int(self.clock.now_s() * 1_000_000))
             request = Request(scope, receive)
-            if wait_us and not await self._is_exempt(request.headers.get("authorization")):
+            if wait_us and not await is_exempt(request.headers.get("authorization"), self.authenticator):
                 with suppress(EmbedgeError):
                     await receive_body(request)  # who still sends would not see the answer
-                answer = await self.refuse(request, self._too_often(wait_us))
+                answer = await self.refuse(request, too_often(self.per_second, wait_us))
                 await answer(scope, receive, send)
                 return
         await self.app(scope, receive, send)
-
-    async def _is_exempt(self, credential: str | None) -> bool:
-        try:
-            return (await self.authenticator.verify(credential)).exempt
-        except EmbedgeError:
-            return False
-
-    def _too_often(self, wait_us: int) -> AddressRateLimited:
-        return AddressRateLimited(
-            f"Rate limit reached: {self.per_second} requests a second from one address. "
-            f"Please try again in {-(-wait_us // 1000)} ms, or send more inputs in each request.",
-            retry_after_s=wait_us / 1_000_000,
-        )
 
 
 def address_of(scope: Scope) -> str:

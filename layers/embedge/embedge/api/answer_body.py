@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import orjson
 import pybase64
 
 from embedge.api.account_headers import account_headers
 from embedge.core.assembly import Embedded
+from embedge.core.late import np
 from embedge.core.vector_codec import StoredVector, cut
 
 

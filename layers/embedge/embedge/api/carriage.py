@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import dataclass
 
-from fastapi import Response
-
 from embedge.api import answer_body
+from embedge.api.answer import Answer
 from embedge.api.error_table import error_answer
 from embedge.core.assembly import Embedded
 from embedge.core.kept_answer import LINK_VALID_S
@@ -13,7 +12,6 @@ from embedge.core.request import Call, Encoding
 from embedge.errors import AnswerElsewhere, ServiceUnavailable
 from embedge.ports import AnswerStore, NotKept
 
-JSON = "application/json"
 # Past the deadline, out of what it reserves: keeping may still end, and the rest carries the answer out.
 _LAST_S = 1.0
 
@@ -26,17 +24,17 @@ class Carriage:
     store: AnswerStore | None
 
 
-async def carry(embedded: Embedded, carriage: Carriage, call: Call, request_id: str) -> Response:
+async def carry(embedded: Embedded, carriage: Carriage, call: Call, request_id: str) -> Answer:
     """Return the answer, or 303 and where it is: what clients follow with a GET that does not carry their token.
 
     Raises: ServiceUnavailable where it could not be kept.
     """
     body, headers = answer_body.body(embedded), answer_body.headers(embedded)
     if carriage.store is None or len(body) <= carriage.largest_bytes:
-        return Response(body, media_type=JSON, headers=headers)
+        return Answer(200, headers, body)
     url = await _kept(carriage.store, call, body)
     elsewhere = error_answer(_elsewhere(len(body), embedded.encoding), request_id)
-    return Response(elsewhere.body, elsewhere.status, {**headers, **elsewhere.headers, "location": url}, JSON)
+    return Answer(elsewhere.status, {**headers, **elsewhere.headers, "location": url}, elsewhere.body)
 
 
 async def _kept(store: AnswerStore, call: Call, body: bytes) -> str:

@@ -1,8 +1,7 @@
 """Until when may this request run? On Lambda, so that there is still time to settle, store and answer."""
 
+from collections.abc import Mapping
 from typing import Any
-
-from starlette.types import Scope
 
 # API Gateway gives up 29 s after it took a request (its quotas page, read 2026-08).
 _GATEWAY_S = 29.0
@@ -13,7 +12,7 @@ _RESERVE_S = 1.5
 _EARLIEST_MS = 1_577_836_800_000
 
 
-def seconds_left(scope: Scope, now_s: float, longest_s: float) -> float:
+def seconds_left(scope: Mapping[str, Any], now_s: float, longest_s: float) -> float:
     """Return how long this request may run: the least of the setting, Lambda's remaining time and API Gateway's.
 
     `now_s` is the wall clock, in seconds since the epoch.

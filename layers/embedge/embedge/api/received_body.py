@@ -1,12 +1,16 @@
 """How does a body come in? Read to a limit, whoever sends it; inflated to the same limit, once it is known who does."""
 
+from __future__ import annotations
+
 import zlib
 from dataclasses import dataclass
-
-from starlette.requests import Request
+from typing import TYPE_CHECKING
 
 from embedge.core.request import MAX_BODY_BYTES
 from embedge.errors import InvalidJson, RequestTooLarge, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 # A body over the limit is still read this far, so that its sender sees the answer instead of a broken connection.
 _DRAINED_BYTES = 8 * MAX_BODY_BYTES
@@ -32,10 +36,17 @@ async def receive(request: Request) -> ReceivedBody:
     headers = request.headers
     content = await _content(request)
     encoding = ",".join(headers.getlist("content-encoding")).strip().lower()
-    if "aws.event" in request.scope and not (content or b"").startswith(_GZIP_START):
-        # API Gateway inflates, and leaves the header: https://github.com/dougmoscrop/serverless-http/issues/194
-        encoding = ""
+    if "aws.event" in request.scope:
+        encoding = behind_gateway(content or b"", encoding)
     return ReceivedBody(content, headers.get("content-type", ""), encoding)
+
+
+def behind_gateway(content: bytes, encoding: str) -> str:
+    """Return how a body is encoded: API Gateway inflates it, and leaves the header that says so.
+
+    Source: https://github.com/dougmoscrop/serverless-http/issues/194
+    """
+    return encoding if content.startswith(_GZIP_START) else ""
 
 
 def json_text(body: ReceivedBody) -> bytes:

@@ -9,8 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
+from embedge.core.late import np
 from embedge.core.route import Route, Space
 from embedge.core.vector_codec import FloatVector, FloatVectors
 
@@ -183,5 +182,5 @@ def _cosines(some: FloatVectors, others: FloatVectors) -> Iterator[float]:
     return (cosine(one, other) for one, other in zip(some, others, strict=True))
 
 
-def _lengths(vectors: FloatVectors) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _lengths(vectors: FloatVectors) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     return np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))

@@ -11,10 +11,9 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import pybase64
 
+from embedge.core.late import np
 from embedge.core.route import Storage
 from embedge.core.vector_packing import pack, unpack
 
@@ -28,8 +27,8 @@ _ESTIMATED = 1 << 31
 MOST_TOKENS = _ESTIMATED - 1
 _LARGEST_HALF = 65_504
 
-FloatVector: TypeAlias = npt.NDArray[np.float32]
-FloatVectors: TypeAlias = npt.NDArray[np.float32]  # shape (inputs, dimensions)
+FloatVector: TypeAlias = "np.typing.NDArray[np.float32]"
+FloatVectors: TypeAlias = "np.typing.NDArray[np.float32]"  # shape (inputs, dimensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ takes 50 and leaves more.
 
 import zlib
 
-import numpy as np
+from embedge.core.late import np
 
 _RAW_DEFLATE = -15
 _MEMORY_LEVEL = 8

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-import numpy as np
 import orjson
 
+from embedge.core.late import np
 from embedge.core.request import Input, Text
 from embedge.core.route import Space, Target
 from embedge.core.vector_codec import MOST_TOKENS, FloatVector, FloatVectors

@@ -7,9 +7,9 @@ Source: openai-openapi, `CreateEmbeddingResponse`, read 2026-08.
 from collections.abc import Mapping
 from typing import cast
 
-import numpy as np
 import pybase64
 
+from embedge.core.late import np
 from embedge.core.route import Space
 from embedge.core.vector_codec import FloatVector
 from embedge.errors import UpstreamInvalidResponse

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from embedge.core.late import np
 from embedge.core.request import Input, Text
 from embedge.core.route import ProviderName, Route, Target, TransportName
 from embedge.core.space_check import Probed, Unusable, Verdict, judge, probes
