@@ -483,3 +483,12 @@ async def test_the_teams_own_tokens_bring_as_many_as_operators_make() -> None:
         ours = {"iss": "embedge", "aud": "embedge", "tenant": f"t{number}", "exp": NOW + 60}
         await gate.opens(signed({"alg": "ES256", "kid": OURS.kid}, ours))
     assert gate.identity.ledger.sent == []
+
+
+async def test_an_issuer_that_is_new_is_believed_after_fifteen_seconds_where_only_its_own_tokens_come() -> None:
+    gate = Gate()
+    gate.control.documents.pop(("ISSUERS", "okta"))
+    await gate.stays_shut(token())
+    await gate.says()
+    gate.clock.pass_time(16)
+    assert (await gate.identity.authenticator.verify(f"Bearer {token()}")).tenant == "okta.team"

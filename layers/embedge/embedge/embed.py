@@ -15,15 +15,16 @@ from typing import Any, TypeVar
 
 from embedge import leases
 from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
-from embedge.core.allowance import named, within, worse
+from embedge.core.allowance import asked, named, within, worse
 from embedge.core.assembly import Embedded, in_order, makers, miscounted_calls, saved_nano_usd, stored_form
 from embedge.core.batching import Plan, plan_calls
 from embedge.core.cache_policy import CachePolicy, Weighing
 from embedge.core.provenance import Provenance
 from embedge.core.request import Admission, Call, Observation, Principal
-from embedge.core.routing import choose, require_model, require_scope
+from embedge.core.route import Route
+from embedge.core.routing import choose, has_scope, require_model, require_scope
 from embedge.core.vector_codec import StoredVector
-from embedge.errors import BudgetSpent, EmbedgeError, ServiceUnavailable, TokenRateLimited
+from embedge.errors import BudgetSpent, EmbedgeError, ModelNotAllowed, ServiceUnavailable, TokenRateLimited
 from embedge.flights import Flights
 from embedge.ports import (
     Authenticator,
@@ -74,12 +75,10 @@ async def embed(call: Call, services: Services) -> Embedded:
     Raises: AuthenticationFailed, PermissionDenied, InvalidRequest, NotServed, LimitReached, UpstreamError,
     ServiceUnavailable. Nothing is charged then but what a provider billed.
     """
-    principal = await services.authenticator.verify(call.credential)
-    call.observation.tenant = principal.tenant
-    require_scope(principal, "embeddings")
+    principal = await _caller(call, services)
     request = call.read()
     call.observation.user = (request.user or "")[:_LONGEST_USER]
-    route = choose(await services.routes.current(), principal, request.model)
+    route = await _chosen(call, services, principal, request.model)
     purged = await services.purges.current()
     secret = await services.key_secret.current()
     wanted = want(await services.tokenizers.as_text(route, request), route, principal.tenant, purged, secret)
@@ -127,6 +126,25 @@ def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
     return memory.held(wanted.keys(), wanted.route.space.dimensions)
 
 
+async def _caller(call: Call, services: Services) -> Principal:
+    """Return who asks, by what is known by now; nobody is refused a scope by what may have changed since."""
+    principal = await services.authenticator.verify(call.credential)
+    call.observation.tenant = principal.tenant
+    if not has_scope(principal, "embeddings"):
+        principal = await services.authenticator.confirm(call.credential)
+    require_scope(principal, "embeddings")
+    return principal
+
+
+async def _chosen(call: Call, services: Services, principal: Principal, model: str) -> Route:
+    """Return the route of a name; nobody is refused one by what may have changed since."""
+    routes = await services.routes.current()
+    try:
+        return choose(routes, principal, model)
+    except ModelNotAllowed:
+        return choose(routes, await services.authenticator.confirm(call.credential), model)
+
+
 async def _admit(call: Call, services: Services, known: Principal, wanted: Wanted) -> tuple[Principal, Admission]:
     """Let pass who may go on, also by what has changed since the principal was `known`; admit the request.
 
@@ -140,7 +158,7 @@ async def _admit(call: Call, services: Services, known: Principal, wanted: Wante
             "Your tenant has another name since this request came. Send it again.", retry_after_s=1
         )
     principal = within(principal, wanted.route)
-    return principal, await services.rates.admit(principal, wanted.request.service_tier)
+    return principal, await services.rates.admit(principal, asked(principal, wanted.request.service_tier))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +235,7 @@ async def _hold(errand: _Errand, counting: Counting) -> tuple[Plan, Hold]:
     Raises: BudgetSpent, TokenRateLimited, ServiceUnavailable.
     """
     ledger, route = errand.services.ledger, errand.wanted.route
-    asks = errand.wanted.request.service_tier
+    asks = asked(errand.principal, errand.wanted.request.service_tier)
     plan = plan_calls(errand.misses, route)
     try:
         return plan, await ledger.take(errand.principal, replace(plan.claim, asks=asks))

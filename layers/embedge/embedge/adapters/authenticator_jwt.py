@@ -21,7 +21,7 @@ from embedge.core.identity import LONGEST_TOKEN
 from embedge.core.request import Limits, Principal
 from embedge.core.standing import Bearer, judge, presumed
 from embedge.core.token_form import NoToken, TokenForm, read_token
-from embedge.errors import CredentialExpired, CredentialMissing, InvalidValue, ServiceUnavailable
+from embedge.errors import AuthenticationFailed, CredentialExpired, CredentialMissing, InvalidValue, ServiceUnavailable
 from embedge.ports import Clock, Newcomers
 
 _MOST_REMEMBERED = 10_000
@@ -60,8 +60,15 @@ class JwtAuthenticator:
 
         Raises: AuthenticationFailed, TenantBlocked, ServiceUnavailable.
         """
-        bearer = await self._bearer(credential)
-        kept, partitions = self._checks.kept, bearer.partitions()
+        kept = self._checks.kept
+        try:
+            bearer = await self._bearer(credential)
+        except AuthenticationFailed:
+            if kept.is_fresh():
+                raise
+            await kept.freshen()  # nobody is refused by what may have changed since
+            bearer = await self._bearer(credential)
+        partitions = bearer.partitions()
         said = tuple(documents for name in partitions if (documents := kept.known(name)) is not None)
         if kept.is_fresh() and len(said) == len(partitions):
             return self._judged(bearer, said)

@@ -33,6 +33,13 @@ def rates_of(principal: Principal, kind: Literal["requests", "tokens"]) -> Rates
     return Rates((own, *models))
 
 
+def asked(principal: Principal, asks: ServiceTier | None) -> ServiceTier | None:
+    """Return what a request asks for, no more than its bearer may: `flex` is less than `default`, that than `auto`."""
+    if principal.tier == "flex" or asks == "flex":
+        return "flex"
+    return "default" if principal.tier == "default" else asks
+
+
 def tiers_of(limits: Limits, asks: ServiceTier | None) -> tuple[Tier, ...]:
     """Return the tiers that a request may be served in, the best first."""
     if asks == "flex":

@@ -10,8 +10,13 @@ from embedge.errors import ModelNotAllowed, ModelNotFound, ScopeMissing
 
 def require_scope(principal: Principal, scope: Scope) -> None:
     """Let pass only who may do this. Raises: ScopeMissing."""
-    if scope not in principal.scopes:
+    if not has_scope(principal, scope):
         raise ScopeMissing(f"This token lacks the scope '{scope}'. Ask whoever issued it for one that has it.")
+
+
+def has_scope(principal: Principal, scope: Scope) -> bool:
+    """Tell whether a caller may do this."""
+    return scope in principal.scopes
 
 
 def by_name(routes: Iterable[Route]) -> dict[str, Route]:
