@@ -13,7 +13,7 @@ from embedge.adapters.update_expression import render
 from embedge.core.balance import Adjust, Claim, Moment, Step, Terms, first_step, next_step
 from embedge.core.balance_forms import Period, credit
 from embedge.core.conditional_update import Assign, Attribute, Compare, ConditionalUpdate
-from embedge.core.lease import advanced, charged, chunk, closed, credited, opened
+from embedge.core.lease import LeaseTerms, advanced, charged, chunk, closed, credited, opened
 from embedge.core.request import Limits, ModelRate, Principal
 from tests.adapters.updates import UPDATES
 
@@ -81,11 +81,11 @@ def test_every_step_of_a_balance_is_within_the_grammar(claim: Claim, month: int,
 def test_every_step_of_a_lease_is_within_the_grammar(typical: int, month: int, day: int, part: int) -> None:
     names = ("di", "da", "dl", "mi", "ma", "ml", "ta", "tl")
     item: Item = dict.fromkeys(names, 10**18) | {"mi": month, "di": day, "cv": 0, "x": 0, "lo": 0}
-    leased = chunk(item, typical)
+    leased = chunk(item, typical, LeaseTerms())
     assert leased is not None
     later = replace(leased, period=Period(1, 1))
     for update in (
-        charged(leased, item),
+        charged(leased, item, LeaseTerms()),
         opened(leased, part),
         advanced(leased.authorised, leased.authorised + part),
         closed(part),

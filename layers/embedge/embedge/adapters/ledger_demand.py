@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from embedge.ports import Clock
 
-# A tenant is busy after so many requests that were paid, with no pause of a minute between.
-_BUSY = 8
 _PAUSE_S = 60
 _MOST_REMEMBERED = 10_000
 
@@ -23,8 +21,9 @@ class _Recent:
 class Demand:
     """What each tenant's requests take."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Take the time."""
+    def __init__(self, clock: Clock, busy_requests: int) -> None:
+        """Take the time, and after how many requests without a pause of a minute a tenant is busy."""
+        self._busy_requests = busy_requests
         self._clock = clock
         self._tenants: OrderedDict[str, _Recent] = OrderedDict()
 
@@ -44,4 +43,4 @@ class Demand:
     def typical(self, tenant: str) -> int | None:
         """Return what a request of the tenant takes typically; None while it is not busy, or takes nothing."""
         recent = self._tenants.get(tenant)
-        return recent.nano_usd or None if recent and recent.requests > _BUSY else None
+        return recent.nano_usd or None if recent and recent.requests > self._busy_requests else None

@@ -5,7 +5,6 @@ Every write can be sent again, and whatever is unknown counts against us: see `c
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +14,7 @@ from embedge.core.conditional_update import Applied, ConditionalUpdate, ItemUpda
 from embedge.core.lease import (
     OPEN,
     Chunk,
+    LeaseTerms,
     advanced,
     charged,
     chunk,
@@ -62,13 +62,13 @@ class Leases:
         table: LedgerTable,
         balances: Balances,
         clock: Clock,
-        new_id: Callable[[], str] = lambda: secrets.token_hex(8),
+        terms: LeaseTerms,
     ) -> None:
-        """Take where leases are, the balances, the time, and names for new ones."""
+        """Take where leases are, the balances, the time, and when a lease is worth it."""
         self._table = table
         self._balances = balances
         self._clock = clock
-        self._new_id = new_id
+        self._terms = terms
         self._leases: dict[str, Lease] = {}
         self._opening: dict[str, asyncio.Task[ServiceUnavailable | None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -107,11 +107,13 @@ class Leases:
         seen = self._balances.seen(tenant)
         if seen is None or Period(seen["mi"], seen["di"]) < self._today() or limit_change(seen, principal.limits):
             return
-        leased = chunk(seen, typical_nano_usd)
+        leased = chunk(seen, typical_nano_usd, self._terms)
         if leased is None or tenant in self._opening or tenant in self._leases:
             return
         # Whoever asked may be cancelled; what is on its way is still had.
-        self._opening[tenant] = opening = asyncio.create_task(self._open(principal, leased, charged(leased, seen)))
+        self._opening[tenant] = opening = asyncio.create_task(
+            self._open(principal, leased, charged(leased, seen, self._terms))
+        )
         opening.add_done_callback(lambda _: self._opening.pop(tenant, None))
         if (fault := await asyncio.shield(opening)) is not None:
             raise fault
@@ -149,7 +151,7 @@ class Leases:
 
     async def _open(self, principal: Principal, leased: Chunk, charge: ConditionalUpdate) -> ServiceUnavailable | None:
         """Take a lease; return why nobody knows whether it was taken."""
-        tenant, name, now_s = principal.tenant, self._new_id(), self._clock.now_s()
+        tenant, name, now_s = principal.tenant, secrets.token_hex(8), self._clock.now_s()
         lease = Lease(tenant, partition(tenant, int(name[-1], 16)), name, leased, leased.authorised, now_s, now_s)
         part = opened(leased, int(now_s) + _DUE_AFTER_S)
         try:
@@ -165,7 +167,7 @@ class Leases:
     async def _authorise(self, lease: Lease, needed: int) -> None:
         """Have more authorised, once for all who wait for it."""
         if lease.advancing is None or lease.advancing.done():
-            to = more_authorised(lease.leased, lease.authorised, needed)
+            to = more_authorised(lease.leased, lease.authorised, needed, self._terms)
             lease.advancing = asyncio.create_task(self._advance(lease, to))
         await asyncio.shield(lease.advancing)
 

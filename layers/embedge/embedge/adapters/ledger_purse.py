@@ -17,6 +17,7 @@ from embedge.core.balance import Claim, Settled
 from embedge.core.balance_forms import Period, nearly_spent
 from embedge.core.gcra import Tier
 from embedge.core.hold import HoldAccount, PaidAttempt
+from embedge.core.lease import DEFAULT_LEASE_TERMS, LeaseTerms
 from embedge.core.request import Principal
 from embedge.ports import Clock, LedgerTable
 
@@ -47,13 +48,13 @@ class Part:
 class PurseLedger:
     """The Ledger port over the ledger's table."""
 
-    def __init__(self, table: LedgerTable, clock: Clock) -> None:
-        """Take where the balances are, and the time."""
+    def __init__(self, table: LedgerTable, clock: Clock, lease_terms: LeaseTerms = DEFAULT_LEASE_TERMS) -> None:
+        """Take where the balances are, the time, and when a lease is worth it."""
         self._clock = clock
         self._balances = Balances(table, clock)
         self._tokens = TakenAhead(self._balances)
-        self._leases = Leases(table, self._balances, clock)
-        self._demand = Demand(clock)
+        self._leases = Leases(table, self._balances, clock, lease_terms)
+        self._demand = Demand(clock, lease_terms.busy_requests)
         self._purses: dict[str, _Purse] = {}
         self._settling: set[asyncio.Task[Settled]] = set()
 

@@ -15,16 +15,29 @@ from embedge.core.conditional_update import Assign, Attribute, Compare, Conditio
 
 OPEN, CLOSED = 1, 0
 PREFIX = "L#"
-# A chunk is what about so many requests need; below the fewest, a lease is not worth its four writes.
-_CHUNK_REQUESTS = 400
-_FEWEST_REQUESTS = 100
-_AUTHORISED_PART = 20
-# Shares of the smallest limit: what all leases together may hold, what must be left beside one, and what dead leases
-# may have lost this month before there are no more.
-_MOST_LEASED = 100
-_LEAST_LEFT = 50
-_MOST_LOST = 250
 _KEPT_S = 35 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """When a lease is worth its writes, and how much may be out in leases.
+
+    A chunk is what about `chunk_requests` need, and one of `authorised_part` of it is authorised at once; below
+    `fewest_requests`, or before `busy_requests` without a pause of a minute, there is none. Of the smallest limit, one
+    part of `most_leased` may be out in leases, one of `least_left` must be left beside, and once dead leases have lost
+    one of `most_lost` this month, there are no more.
+    """
+
+    busy_requests: int = 8
+    chunk_requests: int = 400
+    fewest_requests: int = 100
+    authorised_part: int = 20
+    most_leased: int = 100
+    least_left: int = 50
+    most_lost: int = 250
+
+
+DEFAULT_LEASE_TERMS = LeaseTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +72,21 @@ def partition(tenant: str, number: int) -> str:
     return f"{PREFIX}{tenant}#{number % 16:02d}"
 
 
-def chunk(item: Item, typical_nano_usd: int) -> Chunk | None:
+def chunk(item: Item, typical_nano_usd: int, terms: LeaseTerms) -> Chunk | None:
     """Return what to lease where a request typically takes so much; None where that is not worth it, or not allowed."""
     smallest = min(item["dl"], item["ml"], item["tl"])
-    nano_usd = min(_CHUNK_REQUESTS * typical_nano_usd, (smallest // _MOST_LEASED - item["x"]) // 2)
-    if nano_usd < max(1, _FEWEST_REQUESTS * typical_nano_usd) or item["lo"] * _MOST_LOST >= smallest:
+    nano_usd = min(terms.chunk_requests * typical_nano_usd, (smallest // terms.most_leased - item["x"]) // 2)
+    if nano_usd < max(1, terms.fewest_requests * typical_nano_usd) or item["lo"] * terms.most_lost >= smallest:
         return None
-    if min(item["da"], item["ma"], item["ta"]) < smallest // _LEAST_LEFT + nano_usd:
+    if min(item["da"], item["ma"], item["ta"]) < smallest // terms.least_left + nano_usd:
         return None
-    return Chunk(nano_usd, max(1, nano_usd // _AUTHORISED_PART), Period(item["mi"], item["di"]))
+    return Chunk(nano_usd, max(1, nano_usd // terms.authorised_part), Period(item["mi"], item["di"]))
 
 
-def charged(leased: Chunk, item: Item) -> ConditionalUpdate:
+def charged(leased: Chunk, item: Item, terms: LeaseTerms) -> ConditionalUpdate:
     """Return the balance's part of a new lease: a reservation, as long as leases hold and have lost little."""
     smallest = min(item["dl"], item["ml"], item["tl"])
-    floor = smallest // _LEAST_LEFT + leased.nano_usd
+    floor = smallest // terms.least_left + leased.nano_usd
     taken = (Assign(name, Attribute(name), -leased.nano_usd) for name in ("da", "ma", "ta"))
     return ConditionalUpdate(
         (*taken, Assign("x", Attribute("x"), leased.nano_usd)),
@@ -81,8 +94,8 @@ def charged(leased: Chunk, item: Item) -> ConditionalUpdate:
             Compare("di", "=", leased.period.day),
             Compare("mi", "=", leased.period.month),
             *(Compare(name, ">=", floor) for name in ("da", "ma", "ta")),
-            Compare("x", "<=", smallest // _MOST_LEASED - leased.nano_usd),
-            Compare("lo", "<", -(-smallest // _MOST_LOST)),
+            Compare("x", "<=", smallest // terms.most_leased - leased.nano_usd),
+            Compare("lo", "<", -(-smallest // terms.most_lost)),
         ),
     )
 
@@ -108,9 +121,9 @@ def advanced(authorised: int, to: int) -> ConditionalUpdate:
     return ConditionalUpdate((Assign("A", to),), (Compare("s", "=", OPEN), Compare("A", "=", authorised)))
 
 
-def more_authorised(leased: Chunk, authorised: int, needed: int) -> int:
+def more_authorised(leased: Chunk, authorised: int, needed: int, terms: LeaseTerms) -> int:
     """Return up to where to authorise so that `needed` is within it, and something after it."""
-    return min(leased.nano_usd, max(authorised + leased.nano_usd // _AUTHORISED_PART, needed))
+    return min(leased.nano_usd, max(authorised + leased.nano_usd // terms.authorised_part, needed))
 
 
 def closed(authorised: int) -> ConditionalUpdate:
