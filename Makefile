@@ -4,7 +4,7 @@ SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
 .PHONY: run token bench bench-quick bench-cold bench-corpus bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
-.PHONY: bench-server bench-growth bench-cost
+.PHONY: bench-overspend bench-server bench-growth bench-cost
 .PHONY: check test test-peers test-sam-local lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
@@ -50,6 +50,9 @@ bench-server: # the local server under load, hits and misses, 1, 32 and 256 at o
 test-sam-local: # `sam local start-api` in real containers; red where no container engine can be had
 	@$(SETUP) test && sh tests/tools/setup.sh sam ministack runtime && \
 	EMBEDGE_REQUIRE_CONTAINERS=1 exec $(PYTHON) -m pytest --quiet tests/containers
+
+bench-overspend: # budgets and rates while processes die and freeze, and replies are lost; ARGS=--quick
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.overspend $(ARGS)
 
 check: # what a change must pass: format, lint, types, architecture, dead code, the quick tests
 	@$(SETUP) test && exec $(PYTHON) -m tests.run check

@@ -33,6 +33,7 @@ from embedge.settings import (
     SageMakerStandIn,
     Settings,
     SettingsError,
+    budget_spent_status,
     cache_key_secret,
     cors_origins,
     requests_per_second_per_address,
@@ -70,6 +71,7 @@ async def run(address: Address, answers_port: int, folder: Path) -> None:
             cache_key_secret=cache_key_secret(os.environ),
             cors_origins=cors_origins(os.environ),
             requests_per_second_per_address=requests_per_second_per_address(os.environ),
+            budget_spent_status=budget_spent_status(os.environ),
         )
         operation = operate_folder(folder, settings)
         token = await _prepare(operation, offer_openai=bool(openai))

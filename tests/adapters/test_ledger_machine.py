@@ -19,7 +19,7 @@ TestLedger.settings = settings(max_examples=EXAMPLES, stateful_step_count=50, de
 
 @pytest.mark.slow
 class TestLedgerForLong(LedgerMachine.TestCase):
-    settings = settings(max_examples=10 * EXAMPLES, stateful_step_count=60, deadline=None)
+    settings = settings(max_examples=4 * EXAMPLES, stateful_step_count=60, deadline=None)
 
 
 # What must find them: not an accident on the way.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -272,3 +273,104 @@ async def test_who_has_seen_that_the_tokens_are_spent_asks_nobody() -> None:
             await ledger.take(bank.acme, Claim(1, 1))
     assert len(bank.table.sent) == before
     assert bank.charged() == 1
+
+
+# Leases, tokens ahead, and a ledger that is away.
+
+RICH = Limits(1, 10**9, 10**9, 10**9, NO_LIMIT)
+
+
+async def test_a_busy_process_with_a_large_budget_makes_few_writes() -> None:
+    bank = Bank(RICH)
+    ledger = bank.process()
+    for _ in range(1_000):
+        await bank.serve(ledger, 100, 60)
+        bank.clock.pass_time(0.1)
+    assert len(bank.table.sent) < 150
+    await ledger.close()
+    assert bank.charged() == 60_000
+    assert bank.table.items["acme", "B"]["x"] == 0
+
+
+async def test_where_a_budget_is_small_for_its_requests_there_is_no_lease() -> None:
+    bank = Bank(Limits(1, 10**9, 10**6, 10**6, NO_LIMIT))
+    ledger = bank.process()
+    for _ in range(100):
+        await bank.serve(ledger, 100, 100)
+    assert bank.table.items["acme", "B"]["x"] == 0
+
+
+async def test_while_the_ledger_is_away_a_lease_may_be_spent_with_a_tenth_of_the_tokens() -> None:
+    bank = Bank(replace(RICH, tokens_per_minute=30))
+    ledger = bank.process()
+    for _ in range(20):
+        await bank.serve(ledger, 100, 100)
+        bank.clock.pass_time(10)
+    bank.table.down = True
+    for _ in range(3):
+        await bank.serve(ledger, 100, 100)
+    with pytest.raises(TokenRateLimited) as limited:
+        await ledger.take(bank.acme, Claim(100, 1))
+    assert limited.value.retry_after_s
+    bank.clock.pass_time(60)
+    await bank.serve(ledger, 100, 100)
+    with pytest.raises(ServiceUnavailable):  # what is not in hand is not given out, and costs nobody a token
+        await ledger.take(bank.acme, Claim(10**7, 1))
+
+
+async def test_a_lease_of_yesterday_pays_nothing_today_and_its_rest_goes_back_to_where_it_is_of() -> None:
+    bank = Bank(RICH)
+    ledger = bank.process()
+    for _ in range(20):
+        await bank.serve(ledger, 100, 100)
+    assert bank.table.items["acme", "B"]["x"] > 0
+    bank.clock.pass_time(DAY_S)
+    await bank.serve(ledger, 100, 100)
+    await ledger.close()
+    assert bank.charged() == 100
+    assert bank.charged("m") == bank.charged("t") == 2_100
+
+
+async def test_a_lease_that_nobody_uses_is_closed_with_somebody_elses_request() -> None:
+    bank = Bank(RICH)
+    ledger = bank.process()
+    for _ in range(20):
+        await bank.serve(ledger, 100, 100)
+    bank.clock.pass_time(61)
+    await bank.serve(ledger, 1, 1, Principal("other", frozenset(), (), RICH))
+    assert (bank.charged(), bank.table.items["acme", "B"]["x"]) == (2_000, 0)
+
+
+async def test_new_limits_are_followed_before_anything_is_taken() -> None:
+    bank = Bank()
+    ledger, other = bank.process(), bank.process()
+    await bank.serve(ledger, 400, 400)
+    lower = Principal("acme", frozenset(), (), replace(LIMITS, day_nano_usd=450, version=3))
+    with pytest.raises(BudgetSpent):
+        await other.take(lower, Claim(51, 1))
+    await bank.serve(other, 50, 50, lower)
+    with pytest.raises(BudgetSpent):  # also for who has only heard of the old ones
+        await ledger.take(bank.acme, Claim(1, 1))
+    higher = Principal("acme", frozenset(), (), replace(LIMITS, day_nano_usd=2_000, version=4))
+    await bank.serve(ledger, 1_500, 1_500, higher)
+    assert bank.charged() == 1_950
+
+
+async def test_new_defaults_of_the_deployment_are_followed_by_tenants_that_have_no_limits_of_their_own() -> None:
+    bank = Bank()
+    ledger = bank.process()
+    await bank.serve(ledger, 400, 400)
+    await bank.serve(ledger, 1_500, 1_500, Principal("acme", frozenset(), (), replace(LIMITS, day_nano_usd=2_000)))
+    assert bank.table.items["acme", "B"]["dl"] == 2_000
+
+
+async def test_who_is_exempt_is_bound_by_budgets_and_not_by_rates() -> None:
+    bank = Bank(Limits(1, 10, 1_000, 1_000, NO_LIMIT))
+    ledger = bank.process()
+    exempt = replace(bank.acme, exempt=True)
+    for _ in range(9):
+        hold = await ledger.take(exempt, Claim(100, 1_000))
+        (await hold.attempt(100, 100)).billed(100)
+        assert (await hold.settle()).rate is None
+    with pytest.raises(BudgetSpent):
+        await ledger.take(exempt, Claim(101, 0))

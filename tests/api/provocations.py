@@ -189,6 +189,12 @@ async def _our_fault() -> httpx.Response:
     return await caller.embed(ASKED)
 
 
+async def _payment_required() -> httpx.Response:
+    caller = Caller(_limited(day_nano_usd=10))
+    caller.app = caller.app_with(budget_spent_status=402)
+    return await caller.ask(SECRET)
+
+
 def _limited(**limits: int) -> Setup:
     return Setup(limits=replace(LIMITS, **limits))
 
@@ -266,6 +272,7 @@ PROVOCATIONS: tuple[Provocation, ...] = (
     said("everybody blocked", errors.TenantBlocked, "TENANT#*", "BLOCK#guard#x", '{"blocked": true, "at_s": 1}'),
     said("not the tenant's model", errors.ModelNotAllowed, "TENANT#acme", "CONF", '{"version": 1, "models": ["x"]}'),
     Provocation("one address, too often", errors.AddressRateLimited, None, _flood),
+    Provocation("payment required", errors.PaymentRequired, None, _payment_required),
     deed(errors.UpstreamRejected, "refuses the key"),
     deed(errors.UpstreamRejected, "quota spent"),
     deed(errors.UpstreamInvalidResponse, "not JSON"),

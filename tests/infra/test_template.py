@@ -33,6 +33,7 @@ OF_NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "ecr:GetA
 EVERYTHING: dict[str, str] = {
     "AccessLogs": "true",
     "Architecture": "arm64",
+    "BudgetSpentStatus": "402",
     "CanarySchedule": "rate(1 hour)",
     "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
     "ControlReplicaSecondRegion": "eu-west-1",

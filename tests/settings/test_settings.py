@@ -181,3 +181,10 @@ def test_an_address_may_ask_a_hundred_times_a_second_or_what_is_said(text: str, 
 def test_a_rate_of_addresses_that_is_none_is_named(text: str) -> None:
     with pytest.raises(SettingsError, match="EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS"):
         read(EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS=text)
+
+
+def test_a_spent_budget_is_429_unless_the_deployment_says_402() -> None:
+    assert read().budget_spent_status == read(EMBEDGE_BUDGET_SPENT_STATUS="429").budget_spent_status == 429
+    assert read(EMBEDGE_BUDGET_SPENT_STATUS="402").budget_spent_status == 402
+    with pytest.raises(SettingsError, match="EMBEDGE_BUDGET_SPENT_STATUS"):
+        read(EMBEDGE_BUDGET_SPENT_STATUS="403")

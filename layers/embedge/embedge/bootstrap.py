@@ -184,6 +184,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
         own_keys.published,
         settings.cors_origins,
         settings.requests_per_second_per_address,
+        settings.budget_spent_status,
     )
 
 

@@ -9,7 +9,7 @@ EmbedgeError
 ├── NotServed ───────────── AnswerElsewhere, ModelNotFound, UnknownUrl, MethodNotAllowed, RequestTooLarge,
 │                           UnsupportedMediaType
 ├── LimitReached ────────── RateLimited (RequestRateLimited, TokenRateLimited), AddressRateLimited, BudgetSpent,
-│                           TenantBlocked
+│                           PaymentRequired, TenantBlocked
 ├── UpstreamError ───────── UpstreamRejected, UpstreamInvalidResponse, UpstreamUnavailable, UpstreamCold,
 │                           UpstreamTimeout, EmbeddingsNotAvailable
 └── ServiceUnavailable
@@ -186,6 +186,10 @@ class AddressRateLimited(LimitReached):
 
 class BudgetSpent(LimitReached):
     """The money of a period is gone."""
+
+
+class PaymentRequired(LimitReached):
+    """The money of a period is gone, where the deployment has a status of its own for that."""
 
 
 class TenantBlocked(LimitReached):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from embedge.core.aws_access import DynamoDbAccess, dynamodb_access
 from embedge.core.kept_answer import LARGEST_KEPT_BYTES
-from embedge.core.request import NO_LIMIT, Limits
+from embedge.core.request import NO_LIMIT, BudgetSpentStatus, Limits
 
 _NANO = 10**9
 _REFERENCE = re.compile(r"(secretsmanager|ssm|env):\S+")
@@ -97,6 +97,7 @@ class Settings:
     # From one address, counted in each process; 0 is no limit.
     requests_per_second_per_address: int = 100
     dynamodb: DynamoDbAccess | None = None
+    budget_spent_status: BudgetSpentStatus = 429
 
     def with_sagemaker(self, stand_in: SageMakerStandIn) -> "Settings":
         """Return the same, but for SageMaker, which is on this machine."""
@@ -125,6 +126,7 @@ class Settings:
             cache_key_secret=cache_key_secret(environ),
             cors_origins=cors_origins(environ),
             requests_per_second_per_address=requests_per_second_per_address(environ),
+            budget_spent_status=budget_spent_status(environ),
             dynamodb=dynamodb_access(environ),
         )
 
@@ -153,6 +155,17 @@ def requests_per_second_per_address(environ: Mapping[str, str]) -> int:
     """Read how often one address may ask, 100 where nothing is said; 0 is no limit. Raises: SettingsError."""
     name = "EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS"
     return 0 if environ.get(name) == "0" else _whole(environ, name, 100)
+
+
+def budget_spent_status(environ: Mapping[str, str]) -> BudgetSpentStatus:
+    """Read what a spent budget is answered with. Raises: SettingsError."""
+    match environ.get("EMBEDGE_BUDGET_SPENT_STATUS") or "429":
+        case "429":
+            return 429
+        case "402":
+            return 402
+        case _:
+            raise SettingsError("EMBEDGE_BUDGET_SPENT_STATUS must be 429 or 402.")
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

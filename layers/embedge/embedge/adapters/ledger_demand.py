@@ -40,6 +40,11 @@ class Demand:
         recent.nano_usd = (7 * recent.nano_usd + nano_usd) // 8
         recent.last_s = now_s
 
+    def mean(self, tenant: str) -> int:
+        """Return what the last requests of the tenant took, on average."""
+        recent = self._tenants.get(tenant)
+        return 0 if recent is None else recent.nano_usd
+
     def typical(self, tenant: str) -> int | None:
         """Return what a request of the tenant takes typically; None while it is not busy, or takes nothing."""
         recent = self._tenants.get(tenant)

@@ -165,7 +165,8 @@ class PurseLedger:
 
     def _holds_too_much(self, tenant: str, purse: _Purse) -> bool:
         seen = self._balances.seen(tenant)
-        return purse.nano_usd > _PURSE_REQUESTS * purse.last_claim_nano_usd or (seen is not None and nearly_spent(seen))
+        usual = max(purse.last_claim_nano_usd, self._demand.mean(tenant))
+        return purse.nano_usd > _PURSE_REQUESTS * usual or (seen is not None and nearly_spent(seen))
 
     async def _empty(self, tenant: str) -> None:
         if purse := self._purses.pop(tenant, None):

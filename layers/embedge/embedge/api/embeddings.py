@@ -12,7 +12,7 @@ from embedge.api.request_body import read_request
 from embedge.api.serving import Serving
 from embedge.core.request import MAX_ATTRIBUTION_CHARACTERS, Call, EmbeddingRequest, Observation
 from embedge.embed import embed
-from embedge.errors import InvalidValue
+from embedge.errors import BudgetSpent, InvalidValue, PaymentRequired
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ async def answered(asked: Asked, serving: Serving) -> Answer:
     )
     try:
         embedded = await embed(call, serving.services)
+    except BudgetSpent as spent:
+        if serving.budget_spent_status == 402:  # noqa: PLR2004 (HTTP's own number)
+            raise PaymentRequired(spent.message) from spent
+        raise
     finally:
         await serving.services.usage.add(call.observation)
     return await carry(embedded, serving.carriage, call, asked.request_id)

@@ -54,6 +54,7 @@ TABLE: dict[type[EmbedgeError], Row] = {
     errors.TokenRateLimited: Row(429, "tokens", "rate_limit_exceeded"),
     errors.AddressRateLimited: Row(429, "requests", "rate_limit_exceeded"),
     errors.BudgetSpent: Row(429, "insufficient_quota", "insufficient_quota", retry=False),
+    errors.PaymentRequired: Row(402, "insufficient_quota", "insufficient_quota", retry=False),
     errors.TenantBlocked: Row(429, "insufficient_quota", "tenant_blocked", retry=False),
     errors.UpstreamRejected: Row(502, "upstream_error", "upstream_rejected", retry=False),
     errors.UpstreamInvalidResponse: Row(502, "upstream_error", "upstream_invalid_response"),

@@ -5,6 +5,7 @@ Sources: openai-openapi, CreateEmbeddingRequest and -Response, read 2026-08; JSO
 
 from typing import TypeAlias, get_args
 
+from embedge.core.gcra import Tier
 from embedge.core.request import (
     LARGEST_TOKEN_ID,
     MAX_ATTRIBUTION_CHARACTERS,
@@ -71,7 +72,8 @@ EMBEDDINGS_REQUEST = _object(
         "service_tier": {
             **_choice(get_args(ServiceTier)),
             "default": "auto",
-            "description": "Taken from clients that send it. Every tier is served alike.",
+            "description": "`auto` takes the guaranteed rate, and beyond it what there is room for; `default` the "
+            "guaranteed rate alone; `flex` none of it, with less priority and while there is room. Budgets bind all.",
         },
     },
     additionalProperties=False,
@@ -97,8 +99,12 @@ EMBEDDINGS_RESPONSE = _object(
         ),
         "model": string(description="The underlying model's name, also when another name was asked for."),
         "usage": _object({"prompt_tokens": _COUNT, "total_tokens": _COUNT}),
+        "service_tier": {
+            "enum": list(get_args(Tier)),
+            "description": "How it was served: there where the request names a tier, or its caller may go over a rate.",
+        },
     }
-)
+) | {"required": ["object", "data", "model", "usage"]}
 
 MODEL = _object(
     {

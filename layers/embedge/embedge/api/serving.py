@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedge.api.carriage import Carriage
+from embedge.core.request import BudgetSpentStatus
 from embedge.embed import Services
 from embedge.ports import Clock, Telemetry
 from embedge.usage import Books
@@ -23,3 +24,4 @@ class Serving:
     published_keys: Callable[[], Awaitable[Sequence[Mapping[str, object]]]]
     cors_origins: tuple[str, ...] = ()
     requests_per_second_per_address: int = 0  # 0: as many as may be
+    budget_spent_status: BudgetSpentStatus = 429

@@ -9,6 +9,8 @@ from embedge.core.gcra import RateState, Tier
 
 Encoding: TypeAlias = Literal["float", "base64"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex"]
+# What a spent budget is answered with: a 429 as OpenAI does, or a 402, which nobody takes for a rate limit.
+BudgetSpentStatus: TypeAlias = Literal[429, 402]
 Scope: TypeAlias = Literal["embeddings", "models", "usage", "admin"]
 
 MAX_INPUTS = 2048
