@@ -50,7 +50,7 @@ UNITS = {
     "cache_spent_usd": "None",
     "recheck_usd": "None",
 }
-PROPERTIES = {"tenant", "bot", "project", "user", "usage_day", "request_id", "status"}
+PROPERTIES = {"tenant", "bot", "project", "user", "usage_day", "watched", "request_id", "status"}
 
 
 class Stream(io.StringIO):
@@ -86,7 +86,7 @@ def metrics_of(blob: Mapping[str, Any]) -> dict[str, float]:
     aws = blob["_aws"]
     assert isinstance(aws["Timestamp"], int)
     assert aws["Timestamp"] > 1_700_000_000_000  # milliseconds
-    (directive,) = aws["CloudWatchMetrics"]
+    directive = aws["CloudWatchMetrics"][0]
     assert directive.keys() == {"Namespace", "Dimensions", "Metrics"}
     assert 0 < len(directive["Namespace"]) <= 1024
     assert directive["Dimensions"] == [["service", "model", "provider"]]
@@ -109,7 +109,7 @@ def metrics_of(blob: Mapping[str, Any]) -> dict[str, float]:
 def test_an_invocation_is_one_line_and_one_blob_that_say_the_same(seen: Observation, status: int) -> None:
     line, blob = recorded(seen, status)
     values = metrics_of(blob)
-    expected = {name: number for name, number in asdict(seen).items() if isinstance(number, int)}
+    expected = {name: number for name, number in asdict(seen).items() if type(number) is int}
     assert expected.pop("miscounted_calls") == 0  # is among the faults
     for money in ("cost", "saved", "cache_spent", "recheck"):
         expected[f"{money}_usd"] = expected.pop(f"{money}_nano_usd")
@@ -139,12 +139,37 @@ def test_who_asked_is_a_property_and_never_a_dimension_or_a_metric(seen: Observa
     assert PROPERTIES.isdisjoint(definition["Name"] for definition in directive["Metrics"])
     who = {"tenant": seen.tenant, "bot": seen.bot, "project": seen.project, "user": seen.user}
     who["usage_day"] = seen.usage_day
+    who |= {"watched": 1} if seen.watched else {}
     said = {**{name: text for name, text in who.items() if text}, "request_id": "request-1", "status": 200}
     assert {name: blob[name] for name in PROPERTIES if name in blob} == said
     assert {name: line[name] for name in PROPERTIES if name in line} == said
     assert (blob["model"], blob["provider"]) == (line["model"], line["provider"]) == (seen.model, seen.provider)
     metrics = {definition["Name"] for definition in directive["Metrics"]}
     assert blob.keys() == {"_aws", "service", "model", "provider"} | metrics | said.keys()
+
+
+def further(seen: Observation, status: int = 200) -> list[tuple[list[str], set[str]]]:
+    """Return the dimensions of each further directive of a blob, and what it makes metrics of."""
+    _, blob = recorded(seen, status)
+    directives = blob["_aws"]["CloudWatchMetrics"][1:]
+    for directive in directives:
+        assert directive["Namespace"] == "Embedge"
+        assert all(isinstance(blob[dimension], str) for dimension in directive["Dimensions"][0])
+        assert all(one["Unit"] == UNITS.get(one["Name"], "Count") for one in directive["Metrics"])
+        assert all(one["Name"] in blob for one in directive["Metrics"])
+    return [(one["Dimensions"][0], {metric["Name"] for metric in one["Metrics"]}) for one in directives]
+
+
+def test_what_alarms_go_by_is_of_the_whole_service_too() -> None:
+    assert further(Observation("acme")) == [(["service"], {"requests", "cost_usd", "faults_5xx"})]
+    ((_, names),) = further(Observation("acme", miscounted_calls=1))
+    assert "fault_token_count_differs" in names
+
+
+def test_only_a_tenant_with_alarms_has_metrics_of_its_own() -> None:
+    _, own = further(Observation("acme", watched=True))
+    assert own == (["service", "tenant"], {"requests", "cost_usd"})
+    assert len(further(Observation(watched=True))) == 1  # nobody's
 
 
 def test_an_invocation_that_ended_before_anything_was_known_is_recorded_too() -> None:

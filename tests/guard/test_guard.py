@@ -126,10 +126,14 @@ class Told:
     """The Notices port: remembers."""
 
     def __init__(self) -> None:
+        self.measured: list[tuple[dict[str, str], dict[str, float]]] = []
         self.lines: list[tuple[str, dict[str, str | int], dict[str, float]]] = []
 
     def tell(self, what: str, fields: Mapping[str, str | int], numbers: Mapping[str, float]) -> None:
         self.lines.append((what, dict(fields), dict(numbers)))
+
+    def measure(self, of: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+        self.measured.append((dict(of), dict(numbers)))
 
 
 async def test_operators_are_told_what_was_done() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedge import guard
 from embedge.core.generations import GENERATIONS
 from embedge.core.kept_answer import LINK_VALID_S
 from tests.e2e.tools import CFN_LINT, ROOT, SAM, need, run
@@ -278,6 +279,7 @@ def test_a_new_version_is_published_whatever_changes_for_the_function(templates:
 def test_what_costs_while_idle_is_off_and_says_what_it_costs(templates: dict[str, Node]) -> None:
     parameters = at(templates[ROOT_TEMPLATE], "Parameters")
     off = {"SnapStart": "None", "GradualDeployment": "false", "KmsKeyArn": ""}
+    off |= {"Alarms": "false", "Dashboard": "false"}
     for name, value in off.items():
         assert at(parameters, name)["Default"] == value
         assert "$" in str(at(parameters, name)["Description"]), name
@@ -300,6 +302,27 @@ def test_nothing_of_codedeploy_is_made_unless_deployments_are_to_be_gradual(temp
     assert "AWS::CodeDeploy" not in json.dumps(template)
     for name in ("FaultsMetric", "FaultsAlarm", "CrashesAlarm"):
         assert at(template, "Resources", name)["Condition"] == "Gradual"
+
+
+def test_an_alarm_says_in_its_name_whether_it_blocks_and_the_guard_can_read_it(templates: dict[str, Node]) -> None:
+    alarms = resources(templates["infra/observability.yaml"], "AWS::CloudWatch::Alarm")
+    names = {name: str(at(one, "Properties", "AlarmName")["Fn::Sub"]) for name, one in alarms.items()}
+    blocking = {name for name, text in names.items() if "/block/" in text}
+    assert blocking == {"Spent100Alarm", "BurnRateAlarm"}
+    assert all(guard.NAME.fullmatch(text.replace("${StackName}", "embedge")) for text in names.values())
+    assert all(one["Condition"] in {"Alarmed", "Budgeted"} for one in alarms.values())
+
+
+def test_the_dashboard_is_json_and_shows_only_metrics_that_somebody_writes(templates: dict[str, Node]) -> None:
+    (board,) = resources(templates["infra/observability.yaml"], "AWS::CloudWatch::Dashboard").values()
+    body = str(at(board, "Properties", "DashboardBody")["Fn::Sub"])
+    widgets = json.loads(body)["widgets"]
+    assert all(one["x"] + one["width"] <= 24 for one in widgets)
+    sources = "".join(path.read_text() for path in (ROOT / "layers/embedge/embedge").rglob("*.py"))
+    named = re.findall(r'MetricName=\\"(\w+)', body) + re.findall(r'"Embedge", "(\w+)"', body)
+    assert len(named) > 10
+    for name in named:
+        assert f'"{name}"' in sources, name
 
 
 def test_every_parameter_and_output_explains_itself(templates: dict[str, Node]) -> None:

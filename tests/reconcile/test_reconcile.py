@@ -147,6 +147,35 @@ async def test_a_month_that_was_billed_more_than_the_ledger_has_charged_is_told(
     assert (await world.reconcile()).undercharged == []
 
 
+async def test_how_much_of_its_budgets_a_watched_tenant_has_taken_is_measured_also_while_it_asks_no_more() -> None:
+    world = World()
+    for tenant in ("acme", "umbrella"):
+        world.table.items[tenant, "B"] = {
+            "mi": 2027 * 12 + 1,
+            "di": 739_996,
+            "dl": 1_000,
+            "da": 200,
+            "ml": 10_000,
+            "ma": 9_000,
+            "tl": 10**18,
+            "ta": 10**18 - 5,
+        }
+    await world.serve(watched=True)
+    await world.serve(tenant="umbrella")
+    world.clock.pass_time(HALF_HOUR_S)
+    await world.reconcile()
+    assert {of["tenant"] for of, _ in world.told.measured} == {"acme"}
+    assert {of["period"]: numbers["budget_taken_percent"] for of, numbers in world.told.measured} == {
+        "day": 80,
+        "month": 10,
+    }
+    world.told.measured.clear()
+    world.clock.pass_time(DAY_S)
+    await world.reconcile()
+    taken = {of["period"]: numbers["budget_taken_percent"] for of, numbers in world.told.measured}
+    assert taken == {"day": 0, "month": 10}
+
+
 Step: TypeAlias = tuple[Literal["serve", "kill", "pass", "lose", "reconcile", "crash"], int]
 STEPS = st.one_of(
     st.tuples(st.just("serve"), st.integers(0, 11)),

@@ -29,10 +29,14 @@ class Told:
     """The Notices port: remembers."""
 
     def __init__(self) -> None:
+        self.measured: list[tuple[dict[str, str], dict[str, float]]] = []
         self.lines: list[tuple[str, dict[str, Any], dict[str, float]]] = []
 
     def tell(self, what: str, fields: Mapping[str, str | int], numbers: Mapping[str, float]) -> None:
         self.lines.append((what, dict(fields), dict(numbers)))
+
+    def measure(self, of: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+        self.measured.append((dict(of), dict(numbers)))
 
     def of(self, what: str) -> list[dict[str, Any]]:
         return [fields for name, fields, _ in self.lines if name == what]
@@ -95,7 +99,7 @@ class World:
         seen = Observation(**{**usual, **changes})
         await self.process(number).add(seen)
         row = row_of(seen, seen.usage_day)
-        self.records.log.append(UsageRecord(row, counts_of(seen), seen.user, int(self.clock.now_s() * 1000)))
+        self.records.log.append(UsageRecord(row, counts_of(seen), "", int(self.clock.now_s() * 1000), seen.watched))
 
     async def reconcile(self, budget_s: float = 1e9) -> Found:
         """Run once."""

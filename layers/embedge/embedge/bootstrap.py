@@ -61,6 +61,7 @@ from embedge.embed import Services
 from embedge.errors import ServiceUnavailable
 from embedge.flights import Flights
 from embedge.ports import (
+    Alarms,
     AnswerStore,
     Authenticator,
     Cache,
@@ -98,6 +99,14 @@ SERVED_AT = "router.url"
 
 
 @dataclass(frozen=True, slots=True)
+class Alarming:
+    """A stack's name, and where its tenants' alarms are."""
+
+    stack: str
+    alarms: Alarms
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """What an operator's commands work on. `url` is the router's base URL, None where none is known to serve."""
 
@@ -113,6 +122,7 @@ class Operation:
     deployment: Deployment
     url: str | None
     close: Callable[[], Awaitable[None]]
+    alarming: Alarming | None = None
 
 
 def serve(settings: Settings, stream: TextIO) -> Serving:
@@ -264,6 +274,7 @@ def _line_of(file: Path) -> str | None:
 async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
     """Build what commands on a deployed stack work on; `secrets` are what `env:` means. Raises: ServiceUnavailable."""
     # Here, because only operators need it, and importing it in a function would cost each start what botocore does.
+    from embedge.adapters.alarms_cloudwatch import CloudWatchAlarms  # noqa: PLC0415
     from embedge.adapters.cache_entries_dynamodb import DynamoDbCacheEntries  # noqa: PLC0415
     from embedge.adapters.deployment_aws import AwsDeployment  # noqa: PLC0415
     from embedge.adapters.lease_items_dynamodb import DynamoDbLeaseItems  # noqa: PLC0415
@@ -285,12 +296,15 @@ async def operate_stack(stack: str, secrets: Mapping[str, str]) -> Operation:
         )
         issuer, audience = outputs["Issuer"], outputs["Audience"]
         deployment, url = AwsDeployment(outputs["FunctionName"]), outputs["ApiUrl"]
+        alarming = Alarming(stack, CloudWatchAlarms(outputs["AlarmTopic"]))
     except KeyError as error:
         raise ServiceUnavailable(f"The stack {stack} is not one of Embedge: it has no output {error}.") from error
     settings = Settings(state=Path(), secrets=secrets, issuer=issuer, audience=audience)
     probing, close = _probing(settings, aws)
     keys, clock, looking = SsmSigningKeys(stack), SystemClock(), _looking(settings, control, aws)
-    return Operation(control, keys, probing, entries, sources, clock, issuer, audience, looking, deployment, url, close)
+    return Operation(
+        control, keys, probing, entries, sources, clock, issuer, audience, looking, deployment, url, close, alarming
+    )
 
 
 def _probing(settings: Settings, aws: AwsClients) -> tuple[Probing, Callable[[], Awaitable[None]]]:

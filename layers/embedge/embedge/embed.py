@@ -129,7 +129,7 @@ def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
 async def _caller(call: Call, services: Services) -> Principal:
     """Return who asks, by what is known by now; nobody is refused a scope by what may have changed since."""
     principal = await services.authenticator.verify(call.credential)
-    call.observation.tenant = principal.tenant
+    call.observation.tenant, call.observation.watched = principal.tenant, principal.limits.watched
     if not has_scope(principal, "embeddings"):
         principal = await services.authenticator.confirm(call.credential)
     require_scope(principal, "embeddings")

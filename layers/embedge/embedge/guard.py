@@ -21,7 +21,7 @@ from embedge.core.tenant_document import EVERYBODY, Block
 from embedge.errors import InvalidValue
 from embedge.ports import ControlTable, Notices
 
-_NAME = re.compile(r"(?P<stack>[^/]+)/(everybody|tenant/(?P<tenant>[A-Za-z0-9._-]{1,64}))/(?P<deed>block|notify)/[^/]+")
+NAME = re.compile(r"(?P<stack>[^/]+)/(everybody|tenant/(?P<tenant>[A-Za-z0-9._-]{1,64}))/(?P<deed>block|notify)/[^/]+")
 _State: TypeAlias = Literal["ALARM", "OK", "INSUFFICIENT_DATA"]
 
 
@@ -62,7 +62,7 @@ async def act(event: Mapping[str, object], stack: str, control: ControlTable) ->
     """Do what an alarm's new state asks for. Raises: InvalidValue, ServiceUnavailable; then it is to be tried again."""
     read = _read(event)
     alarm, state = read.detail.alarm, read.detail.state
-    named = _NAME.fullmatch(alarm)
+    named = NAME.fullmatch(alarm)
     tenant = EVERYBODY if named is None else (named["tenant"] or EVERYBODY)
     ours = named is not None and named["stack"] == stack and named["deed"] == "block"
     undecided = state.value == "INSUFFICIENT_DATA" or (state.value == "ALARM" and state.actions_suppressed_by)

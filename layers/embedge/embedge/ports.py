@@ -15,6 +15,7 @@ from embedge.core.provenance import UNKNOWN, Doomed, Provenance, Swept
 from embedge.core.request import Admission, EmbeddingRequest, Input, Observation, Principal, ServiceTier
 from embedge.core.route import Route, Target
 from embedge.core.space_check import Verdict, Watched
+from embedge.core.tenant_alarms import Alarm
 from embedge.core.usage import UsageRow
 from embedge.core.usage_record import UsageRecord
 from embedge.core.vector_codec import FloatVector, StoredVector
@@ -405,6 +406,26 @@ class Notices(Protocol):
 
     def tell(self, what: str, fields: Mapping[str, str | int], numbers: Mapping[str, float]) -> None:
         """Write one log line, and one metrics blob with these numbers, where there are some."""
+        ...
+
+    def measure(self, of: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+        """Write one metrics blob with these numbers, which are of what `of` names."""
+        ...
+
+
+class Alarms(Protocol):
+    """The alarms that tenants have of their own."""
+
+    async def names(self, prefix: str) -> Sequence[str]:
+        """Return the names of all that begin so. Raises: ServiceUnavailable."""
+        ...
+
+    async def put(self, alarm: Alarm) -> None:
+        """Make an alarm, or change it to this. Raises: ServiceUnavailable."""
+        ...
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete alarms; those that are not there are nobody's error. Raises: ServiceUnavailable."""
         ...
 
 

@@ -12,6 +12,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
+from embedge.core.account import taken_percent
+from embedge.core.balance import Period
 from embedge.core.conditional_update import AbsentOr, Applied, Assign, Compare, ConditionalUpdate
 from embedge.core.usage import PARTITION, Counts, RowName, UsageRow
 from embedge.core.usage_groups import total
@@ -33,6 +35,7 @@ SETTLED_AFTER_MS = 900_000
 TOLERATED_PPM = 1_000
 _STATE = "RECONCILE"
 _CURSOR = "cursor"
+_WATCHED = "on"
 _DAY_S = 86_400
 _ROW_KEPT_S = 400 * _DAY_S
 _RECORD_KEPT_S = 10 * _DAY_S
@@ -98,6 +101,7 @@ async def reconcile(audit: Audit, until_s: float) -> Found:
         found.windows, start_ms = found.windows + 1, window.end_ms
     for tenant in sorted(tenants):
         await _check_charges(audit, tenant, found)
+    await _measure(audit)
     found.behind_s = max(0, _now_ms(audit) - SETTLED_AFTER_MS - start_ms) // 1000
     _tell(audit, found)
     return found
@@ -113,9 +117,11 @@ async def _start(audit: Audit) -> int:
 async def _count(audit: Audit, window: Window) -> Collection[tuple[str, str]]:
     """Add a window's records up in items of their own; return whose they are, and of which days."""
     sums: dict[str, dict[RowName, Counts]] = {}
+    watched = set[str]()
     async for record in audit.sources.records.read(window.start_ms, window.end_ms):
         of_tenant = sums.setdefault(record.row.tenant, {})
         of_tenant[record.row] = of_tenant.get(record.row, Counts()).plus(record.counts)
+        watched |= {record.row.tenant} if record.watched else set()
     touched: set[tuple[str, str]] = set()
     for tenant, rows in sums.items():
         known = recorded_rows(tenant, await audit.sources.items.query(RECORDED + tenant))
@@ -124,7 +130,8 @@ async def _count(audit: Audit, window: Window) -> Collection[tuple[str, str]]:
             await audit.sources.table.apply(RECORDED + tenant, row.sort_key(), counted(window, counts, expires_s))
             touched.add((tenant, row.day))
     for tenant, day in touched:
-        seen = ConditionalUpdate((Assign("ttl", _midnight_s(day) + _RECORD_KEPT_S),), ())
+        expiry = Assign("ttl", _midnight_s(day) + _RECORD_KEPT_S)
+        seen = ConditionalUpdate((expiry, Assign(_WATCHED, int(tenant in watched))), ())
         await audit.sources.table.apply(_STATE, f"{day}#{tenant}", seen)
     return touched
 
@@ -167,6 +174,25 @@ async def _check_charges(audit: Audit, tenant: str, found: Found) -> None:
         found.undercharged.append(tenant)
         said = {"tenant": tenant, "billed_nano_usd": billed, "charged_nano_usd": charged}
         audit.notices.tell("undercharged", said, {})
+
+
+async def _measure(audit: Audit) -> None:
+    """Say how much of its budgets each tenant has taken that had alarms of its own when it last asked.
+
+    Also of who asks no more: who is blocked cannot, and its alarm is to end when its budget is whole again.
+    """
+    last: dict[str, int] = {}
+    for key, item in sorted((await audit.sources.items.query(_STATE)).items()):
+        _, _, tenant = key.partition("#")
+        if tenant:
+            last[tenant] = item.get(_WATCHED, 0)
+    now = datetime.fromtimestamp(audit.clock.now_s(), UTC)
+    for tenant in (name for name, watched in last.items() if watched):
+        balance = (await audit.sources.items.query(tenant)).get("B")
+        if balance is not None:
+            taken = taken_percent(balance, Period(now.year * 12 + now.month, now.toordinal()))
+            for period, percent in taken.items():
+                audit.notices.measure({"tenant": tenant, "period": period}, {"budget_taken_percent": percent})
 
 
 async def _over(audit: Audit, window: Window) -> Collection[tuple[str, str]]:

@@ -29,8 +29,8 @@ class PowertoolsDrift:
         verdicts = [verdict for route in watched for verdict in route.verdicts]
         emit(
             self._stream,
-            self._service,
             self._namespace,
+            {"service": self._service},
             {
                 "routes_compared": sum(route.error is None for route in watched),
                 "routes_not_compared": sum(route.error is not None for route in watched),

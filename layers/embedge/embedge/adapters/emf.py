@@ -10,10 +10,11 @@ from typing import TextIO, cast
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 
-def emit(stream: TextIO, service: str, namespace: str, numbers: Mapping[str, float]) -> None:
-    """Write numbers whose only dimension is the service, and flush the stream."""
-    metrics = EphemeralMetrics(service=service, namespace=namespace)
-    metrics.add_dimension("service", service)
+def emit(stream: TextIO, namespace: str, of: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+    """Write numbers with these dimensions, the service among them, and flush the stream."""
+    metrics = EphemeralMetrics(service=of["service"], namespace=namespace)
+    for name, value in of.items():
+        metrics.add_dimension(name, value)
     for name, value in numbers.items():
         metrics.add_metric(name, unit=MetricUnit.Count, value=value)
     blob = cast("Mapping[str, object]", metrics.serialize_metric_set())  # pyright: ignore[reportUnknownMemberType]

@@ -22,4 +22,8 @@ class PowertoolsNotices:
         """Write one log line, and one metrics blob with these numbers, where there are some."""
         self._logger.warning(what, extra={**fields, **numbers})
         if numbers:
-            emit(self._stream, self._service, self._namespace, numbers)
+            self.measure({}, numbers)
+
+    def measure(self, of: Mapping[str, str], numbers: Mapping[str, float]) -> None:
+        """Write one metrics blob with these numbers, which are of what `of` names."""
+        emit(self._stream, self._namespace, {"service": self._service, **of}, numbers)

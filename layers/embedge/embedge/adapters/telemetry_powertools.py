@@ -1,21 +1,19 @@
 """What do operators see? One structured log line and one EMF blob for each invocation, and neither holds input text.
 
 Tenant, bot, project and request are properties of the blob, not dimensions: each dimension's value is a metric of its
-own, and is paid for every month.
+own, and is paid for every month. Beside those by model and provider a few are of the whole service, since an alarm adds
+up no dimensions; and two of the tenant, where it has alarms of its own.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TextIO, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO, cast
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from embedge.core.request import Observation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _NANO = 1_000_000_000
 _CLIENT_ERROR = 400
@@ -57,11 +55,24 @@ class PowertoolsTelemetry:
             metrics.add_metric(name, unit=_UNITS.get(name, MetricUnit.Count), value=value)
         for name, value in properties.items():
             metrics.add_metadata(name, value)
-        blob = cast("Mapping[str, object]", metrics.serialize_metric_set())  # pyright: ignore[reportUnknownMemberType]
+        blob = cast("dict[str, Any]", metrics.serialize_metric_set())  # pyright: ignore[reportUnknownMemberType]
+        directives: list[dict[str, object]] = blob["_aws"]["CloudWatchMetrics"]
+        directives.append(self._of(("service",), numbers.keys() & _OF_THE_SERVICE))
+        if seen.watched and seen.tenant:
+            directives.append(self._of(("service", "tenant"), _OF_A_TENANT))
         self._stream.write(json.dumps(blob, separators=(",", ":")) + "\n")
         self._stream.flush()
 
+    def _of(self, dimensions: Sequence[str], names: Iterable[str]) -> dict[str, object]:
+        """Return the directive that makes metrics of these dimensions of numbers that are in the blob already."""
+        metrics = [{"Name": name, "Unit": _UNITS.get(name, MetricUnit.Count).value} for name in sorted(names)]
+        return {"Namespace": self._namespace, "Dimensions": [list(dimensions)], "Metrics": metrics}
 
+
+_OF_THE_SERVICE = frozenset(
+    {"requests", "cost_usd", "faults_5xx", "fault_cache_fuse_blown", "fault_token_count_differs", "fault_usage_dropped"}
+)
+_OF_A_TENANT = ("requests", "cost_usd")
 _UNITS = {
     "latency_ms": MetricUnit.Milliseconds,
     "cost_usd": MetricUnit.NoUnit,
@@ -78,6 +89,7 @@ def _properties(seen: Observation, status: int, request_id: str) -> dict[str, st
         ("project", seen.project),
         ("user", seen.user),
         ("usage_day", seen.usage_day),
+        ("watched", int(seen.watched)),
         ("request_id", request_id),
         ("status", status),
     )

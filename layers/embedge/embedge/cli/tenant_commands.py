@@ -12,6 +12,7 @@ from embedge.bootstrap import Operation
 from embedge.cli import limit_options
 from embedge.cli.limit_options import Said
 from embedge.cli.running import Place, run
+from embedge.cli.tenant_alarming import checked, follow
 from embedge.cli.tenant_text import block_lines, tenant_lines, tenant_table
 from embedge.core.request import ModelRate, ServiceTier
 from embedge.core.tenant_document import EVERYBODY, Block, TenantDocument
@@ -44,6 +45,11 @@ def tenant() -> None:
 @click.option("--models", multiple=True, metavar="PATTERN", help="Which it may use, such as 'text-*'; again for more.")
 @click.option("--tier", type=click.Choice(get_args(ServiceTier)), help="How its requests are served that do not say.")
 @click.option("--over-limit-percent", type=click.IntRange(0, 1000), help="How much more than its rates may be served.")
+@click.option(
+    "--alarm/--no-alarm",
+    default=None,
+    help="Alarms of its own at 50, 80 and 100 % of its budgets, and on its burn rate; about $1 a month.",
+)
 @click.pass_obj
 def tenant_put(  # noqa: PLR0913 (one for each option)
     place: Place,
@@ -56,6 +62,7 @@ def tenant_put(  # noqa: PLR0913 (one for each option)
     models: tuple[str, ...],
     tier: ServiceTier | None,
     over_limit_percent: int | None,
+    alarm: bool | None,
 ) -> None:
     """Set what is named of a tenant's limits, and leave the rest as it is.
 
@@ -70,10 +77,15 @@ def tenant_put(  # noqa: PLR0913 (one for each option)
             models=models or document.models,
             tier=tier or document.tier,
             over_limit_percent=document.over_limit_percent if over_limit_percent is None else over_limit_percent,
+            alarm=document.alarm if alarm is None else alarm,
         )
 
-    put = run(place, lambda operation: tenancy.put(operation.control, name, change))
-    _echo(tenant_lines(name, put))
+    async def done(operation: Operation) -> tuple[TenantDocument, list[str]]:
+        document = await tenancy.put(operation.control, name, lambda before: checked(operation, change(before)))
+        return document, await follow(operation, name, document)
+
+    put, alarms = run(place, done)
+    _echo([*tenant_lines(name, put), *(f"alarm {alarm_name}" for alarm_name in alarms)])
 
 
 def _with(rates: tuple[ModelRate, ...], said: tuple[ModelRate, ...]) -> tuple[ModelRate, ...]:

@@ -43,6 +43,13 @@ def budgets(balance: Item | None, limits: Limits, period: Period) -> tuple[Budge
     return tuple(Budget(name, limit[name], taken[name]) for name in names if limit[name] < NO_LIMIT)
 
 
+def taken_percent(balance: Item, period: Period) -> Mapping[PeriodName, float]:
+    """Return how much of each budget that binds is taken, by the item's own limits; over 100 after an overrun."""
+    kept = Limits(0, 0, balance["dl"], balance["ml"], balance["tl"])
+    found = budgets(balance, kept, period)
+    return {one.period: 100 * one.taken_nano_usd / one.limit_nano_usd for one in found if one.limit_nano_usd}
+
+
 def rates(balance: Item | None, limiters: Mapping[str, Item], limits: Limits, now_us: int) -> tuple[RateState, ...]:
     """Return what is left of a minute's requests and tokens, where there is a limit."""
     requests, tokens = Rate("requests", limits.requests_per_minute), Rate("tokens", limits.tokens_per_minute)

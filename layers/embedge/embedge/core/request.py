@@ -71,7 +71,8 @@ class Limits:
     """What a tenant may use. Money in nano-dollars; `NO_LIMIT` where a period does not bind.
 
     `version` is that of the tenant's own document, and rises with each change; 0 are the deployment's defaults. The
-    rates a minute are guaranteed; `over_limit_percent` of them more may be served as `over-limit`.
+    rates a minute are guaranteed; `over_limit_percent` of them more may be served as `over-limit`. Who is `watched` has
+    alarms, and so metrics, of its own.
     """
 
     requests_per_minute: int
@@ -82,6 +83,7 @@ class Limits:
     version: int = 0
     models: tuple[ModelRate, ...] = ()
     over_limit_percent: int = 0
+    watched: bool = False
 
 
 NO_LIMIT = 10**18
@@ -139,6 +141,7 @@ class Observation:
     recheck_nano_usd: int = 0  # what it cost to embed a hit again: the operator's, in nobody's budget
     # The day under which it was added up, UTC; empty where it was not: then its line is no record of usage.
     usage_day: str = ""
+    watched: bool = False
     rates: tuple[RateState, ...] = ()
     tier: Tier = "default"
 

@@ -3,7 +3,7 @@
 ```json
 {"version": 3, "budget_usd": {"month": "50", "day": "5", "total": "none"}, "requests_per_minute": 600,
  "tokens_per_minute": 1000000, "model_rates": {"voyage-*": {"requests_per_minute": 60}}, "models": ["text-*"],
- "tier": "flex", "over_limit_percent": 50}
+ "tier": "flex", "over_limit_percent": 50, "alarm": true}
 ```
 What a document does not say is the deployment's default; `none` is no limit. `version` only rises.
 """
@@ -84,6 +84,7 @@ class _Tenant(LimitsRead):
     models: Annotated[tuple[_Pattern, ...], Field(max_length=100)] = ("*",)
     tier: ServiceTier = "auto"
     over_limit_percent: Annotated[int, Field(ge=0, le=1000)] = 0
+    alarm: bool = False
 
 
 class _BlockRead(_Read):
@@ -109,6 +110,7 @@ class TenantDocument:
     models: tuple[str, ...] = ("*",)
     tier: ServiceTier = "auto"
     over_limit_percent: int = 0
+    alarm: bool = False
 
     def limits(self, defaults: Limits) -> Limits:
         """Return what the tenant may use."""
@@ -121,7 +123,8 @@ class TenantDocument:
         }
         bounds = {name: limit for name, limit in said.items() if limit is not None}
         room = self.over_limit_percent or defaults.over_limit_percent
-        return replace(defaults, **bounds, version=self.version, models=self.model_rates, over_limit_percent=room)
+        room_and_rates = {"models": self.model_rates, "over_limit_percent": room}
+        return replace(defaults, **bounds, **room_and_rates, version=self.version, watched=self.alarm)
 
     def text(self) -> str:
         """Return the document as it is kept: JSON of what it says, and nothing else."""
@@ -135,6 +138,7 @@ class TenantDocument:
             "models": None if self.models == ("*",) else list(self.models),
             "tier": None if self.tier == "auto" else self.tier,
             "over_limit_percent": self.over_limit_percent or None,
+            "alarm": self.alarm or None,
         }
         return json.dumps({name: value for name, value in document.items() if value is not None})
 
@@ -173,6 +177,7 @@ def parse_tenant(document: str) -> TenantDocument:
         models=read.models,
         tier=read.tier,
         over_limit_percent=read.over_limit_percent,
+        alarm=read.alarm,
     )
 
 

@@ -17,12 +17,16 @@ _NANO = 10**9
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """What one request came to, whose row it belongs to, by which user, and when it was logged."""
+    """What one request came to, whose row it belongs to, by which user, and when it was logged.
+
+    `watched`: the tenant had alarms of its own.
+    """
 
     row: RowName
     counts: Counts
     user: str
     at_ms: int
+    watched: bool = False
 
 
 def read_record(line: str) -> UsageRecord | None:
@@ -46,7 +50,7 @@ def _record(blob: Mapping[str, object]) -> UsageRecord | None:
     if len(said) != len(words):
         return None
     seen = Observation(said["tenant"], bot=said["bot"], project=said["project"], model=said["model"])
-    return UsageRecord(row_of(seen, said["usage_day"]), _counts(blob), said["user"], at_ms)
+    return UsageRecord(row_of(seen, said["usage_day"]), _counts(blob), said["user"], at_ms, blob.get("watched") == 1)
 
 
 def _counts(blob: Mapping[str, object]) -> Counts:
