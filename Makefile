@@ -44,6 +44,12 @@ bench-cold: # init, first and warm request under Lambda's runtime emulator, besi
 bench-stampede: # many requests for one new text at once: how often the model is called
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.stampede
 
+bench-growth: # how time and memory grow by inputs, dimensions, routes and tenants; draws docs/growth/; ARGS="--only routes"
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.growth.bench $(ARGS)
+
+bench-cost: # dollars for a million requests of six kinds, from what `make bench` measured; ARGS="--memory 512"
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.cost $(ARGS)
+
 bench-server: # the local server under load, hits and misses, 1, 32 and 256 at once; ARGS="--leak 200000" looks for a leak
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.server.bench $(ARGS)
 

@@ -206,6 +206,19 @@ async def test_a_route_that_becomes_broken_is_gone_and_back_when_it_is_mended() 
         assert ("small" in await asked.names()) is served
 
 
+async def test_what_has_not_changed_is_not_parsed_again_and_what_is_broken_stays_a_fault() -> None:
+    asked = Asked()
+    asked.write("changed", document("changed"))
+    asked.write("broken", "{")
+    first = await asked.routes.current()
+    asked.write("changed", document("changed", ttl_s=60))
+    asked.clock.pass_time(16)
+    second = await asked.routes.current()
+    assert second["small"] is first["small"]
+    assert second["changed"].ttl_s == 60 != first["changed"].ttl_s
+    assert asked.faults == ["route_unreadable"] * 2
+
+
 async def test_a_target_that_is_taken_out_of_service_serves_no_more_as_soon_as_that_is_known() -> None:
     asked = Asked()
     targets = [{**json.loads(document("x"))["targets"][0], "id": name} for name in ("a", "b")]
