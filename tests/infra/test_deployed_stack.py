@@ -37,8 +37,14 @@ print(json.dumps([tables, functions]))
 """
 
 
-def test_control_is_queried_and_never_written(probed: Probed) -> None:
+def test_control_is_queried_and_nothing_is_written_there_but_purges(probed: Probed) -> None:
     table = probed.deployment.outputs["ControlTable"]
+    purge = {"pk": {"S": "GENERATIONS"}, "sk": {"S": "space#0"}}
+    assert probed.try_("put_item", TableName=table, Item=purge) == "ok"
+    assert probed.try_("delete_item", TableName=table, Key=purge) == DENIED
+    assert probed.try_("update_item", TableName=table, Key=purge) == DENIED
+    for pk in ("ROUTES", "KEYS", "REVOKED", "ISSUERS", "TENANTS", "CHANGES"):
+        assert probed.try_("put_item", TableName=table, Item={**KEY, "pk": {"S": pk}}) == DENIED
     assert probed.try_("query", TableName=table, KeyConditionExpression="pk = :pk", **PARTITION) == "ok"
     assert probed.try_("get_item", TableName=table, Key=KEY) == DENIED
     assert probed.try_("put_item", TableName=table, Item=KEY) == DENIED

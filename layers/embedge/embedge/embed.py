@@ -1,10 +1,9 @@
 """What happens to a request, in order? This function, and nothing else, knows.
 
 verify the token → read the body → resolve the route → look into memory, then admit the request and, at the same time,
-look up the other inputs →
-hold tokens and money for those misses that nobody else is fetching → call the upstream → settle → store → wait for what
-others fetch → answer. A hit costs nothing and writes nothing to the ledger; a later refusal gives back what an earlier
-step took.
+look up the other inputs → hold tokens and money for those misses that nobody else is fetching → call the upstream →
+settle → store → wait for what others fetch → answer. Beside the last five, a hit that all share may be embedded again.
+A hit costs nothing and writes nothing to the ledger; a later refusal gives back what an earlier step took.
 """
 
 import asyncio
