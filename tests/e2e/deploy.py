@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tests.e2e.ministack import Ministack
 
 STACK = "embedge"
-EMPTY = '""'  # as `sam deploy` wants it
 
 # `sam delete` reads the bucket out of the nested stack's URL and fails on one that is not S3's own, so the
 # stack is deleted as the console would: https://github.com/aws/aws-sam-cli/blob/v1.170.0/samcli/lib/utils/s3.py
@@ -54,7 +53,8 @@ def build(into: Path) -> Path:
 
 def deploy(built: Path, aws: Ministack, parameters: Mapping[str, str] | None = None) -> Deployment:
     """Deploy what `build` built, with these parameters of the template."""
-    overrides = [f"{name}={value or EMPTY}" for name, value in (parameters or {}).items()]
+    # In quotes, or SAM would cut a value at its first space, and refuse an empty one.
+    overrides = [f'{name}="{value}"' for name, value in (parameters or {}).items()]
     run(
         *(SAM, "deploy", "--template-file", built / "template.yaml", "--stack-name", STACK),
         *(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+PARAMETERS = {"SageMakerEndpointNames": "embedge-*,bge-m3", "CanarySchedule": "rate(1 day)"}
 _INVOKE = """
 import boto3, sys
 print(boto3.client("lambda").invoke(FunctionName=sys.argv[1], Payload=sys.argv[2])["Payload"].read().decode())
@@ -65,9 +66,9 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
     """The stack with the real template, role and layers, and a function that does what it is told."""
     need("deploy", "python3.13", "sam", "ministack")
     built = build(tmp_path_factory.mktemp("deploy") / "built")
-    for function in (built / name for name in ("ApiFunction", "GuardFunction", "ReconcileFunction")):
+    for function in (built / name for name in ("ApiFunction", "CanaryFunction", "GuardFunction", "ReconcileFunction")):
         shutil.rmtree(function)
         function.mkdir()
         shutil.copy(Path(__file__).with_name("probe.py"), function / "app.py")
     with ministack(*WHOLE_STACK, iam="enforced") as aws:
-        yield Probed(aws, deploy(built, aws, {"SageMakerEndpointNames": "embedge-*,bge-m3"}))
+        yield Probed(aws, deploy(built, aws, PARAMETERS))

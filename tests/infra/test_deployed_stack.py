@@ -83,6 +83,22 @@ def test_the_guard_writes_what_is_said_of_tenants_and_nothing_else(probed: Probe
     assert probed.try_as("guard", "update_item", TableName=ledger, Key=KEY) == DENIED
 
 
+def test_the_canary_writes_routes_and_nothing_else(probed: Probed) -> None:
+    control, ledger = probed.deployment.outputs["ControlTable"], probed.deployment.outputs["LedgerTable"]
+    route = {"pk": {"S": "ROUTES"}, "sk": {"S": "small"}}
+    query = {"KeyConditionExpression": "pk = :pk", **PARTITION}
+    assert probed.try_as("canary", "query", TableName=control, **query) == "ok"
+    assert probed.try_as("canary", "put_item", TableName=control, Item=route) == "ok"
+    assert probed.try_as("canary", "delete_item", TableName=control, Key=route) == DENIED
+    assert probed.try_as("canary", "scan", TableName=control) == DENIED
+    for pk in ("TENANT#a", "TENANTS", "KEYS", "REVOKED", "ISSUERS", "GENERATIONS"):
+        assert probed.try_as("canary", "put_item", TableName=control, Item={**KEY, "pk": {"S": pk}}) == DENIED
+        asked = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+        assert probed.try_as("canary", "query", TableName=control, **asked) == DENIED
+    assert probed.try_as("canary", "query", TableName=ledger, **query) == DENIED
+    assert probed.try_as("canary", "update_item", TableName=ledger, Key=KEY) == DENIED
+
+
 def test_reconcile_reads_and_updates_the_ledger_and_nothing_else(probed: Probed) -> None:
     control, ledger = probed.deployment.outputs["ControlTable"], probed.deployment.outputs["LedgerTable"]
     assert probed.try_as("reconcile", "update_item", TableName=ledger, Key=KEY) == "ok"
