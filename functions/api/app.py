@@ -1,49 +1,48 @@
-"""How does API Gateway reach the app? Embeddings by the lane, all else by Mangum over FastAPI, on one event loop."""
+"""How does API Gateway reach the API? One event at a time, on one event loop that lives as long as the process."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from functools import cache
+from dataclasses import replace
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from embedge.api.faults import log_fault
-from embedge.api.lane import Lane
+from embedge.api.event_answers import EventAnswers
 from embedge.api.runtime_json import speed_up_runtime_client
 from embedge.bootstrap import serve
-from embedge.core.address_rate import AddressRates
 from embedge.settings import Settings
+from embedge.snapshots import BornAnew, runtime_hooks
 
 if TYPE_CHECKING:
-    from mangum import Mangum
     from mangum.types import LambdaContext
 
 # Clients are bound to the loop that they were made on, so it is made before all else, and never by asyncio.run.
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
-_serving = serve(Settings.from_environ(os.environ), sys.stdout)
-_per_second = _serving.requests_per_second_per_address
-_rates = AddressRates(_per_second) if _per_second else None
-_lane = Lane(_serving, _rates, _loop, log_fault)
 _TAKES_JSON = speed_up_runtime_client()
+
+
+def _made() -> EventAnswers:
+    # The environment is read again after a snapshot: credentials, for one, are each process's own.
+    return EventAnswers(serve(Settings.from_environ(os.environ), sys.stdout), _loop)
+
+
+_hooks = None
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    from embedge.api.priming import prime  # only what is snapshot is primed
+
+    _hooks = runtime_hooks()
+    # Under another name, since loggers are known by theirs and keep their first stream.
+    prime(EventAnswers(serve(replace(Settings.from_environ(os.environ), service="priming"), StringIO()), _loop))
+_answers = BornAnew(_made, EventAnswers.end, _hooks)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | bytes:
     """Answer one REST API event."""
-    answer = _lane.answer(event, context)
-    if answer is None:
-        return _adapter()(event, context)
-    return answer if _TAKES_JSON else orjson.loads(answer)
-
-
-@cache
-def _adapter() -> Mangum:
-    """Return the whole application, loaded when something else than embeddings is asked for."""
-    from mangum import Mangum  # noqa: PLC0415 (a start is not to pay for it)
-
-    from embedge.api.app import create_app  # noqa: PLC0415 (nor for FastAPI)
-
-    return Mangum(create_app(_serving, _rates), lifespan="off")
+    answer = _answers.now().answer(event, context)
+    return answer if _TAKES_JSON or not isinstance(answer, bytes) else orjson.loads(answer)

@@ -77,6 +77,33 @@ os._exit(0)
 )
 
 
+# Lambda's runtime with SnapStart: it takes a snapshot of a process that has been asked already, and wakes it.
+_SNAPSHOT = (
+    """
+import types, sys
+hooks = types.ModuleType("snapshot_restore_py")
+hooks.before, hooks.after = [], []
+hooks.register_before_snapshot, hooks.register_after_restore = hooks.before.append, hooks.after.append
+sys.modules["snapshot_restore_py"] = hooks
+import os
+os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
+"""
+    + _RUNTIME.split("answers =", maxsplit=1)[0]
+    + """
+primed = {"aiobotocore", "fastapi", "httpx", "mangum", "numpy"} <= sys.modules.keys()
+answers = [app.handler(event, Context()) for event in events]
+for hook in reversed(hooks.before):
+    hook()
+import gc
+kept = sorted({type(one).__name__ for one in gc.get_objects()} & {"PurseLedger", "JwtAuthenticator", "EventAnswers"})
+for hook in hooks.after:
+    hook()
+answers += [app.handler(event, Context()) for event in events]
+print("\\n" + json.dumps({"primed": primed, "kept": kept, "answers": answers}))
+"""
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """A place where the built function can be run, and a token that it takes."""
@@ -144,7 +171,8 @@ def _prepare(aws: Ministack, folder: Path) -> str:
     embedge = (sys.executable, "-m", "embedge.cli", "--state", folder / "operator")
     run(*embedge, "keys", "init")
     query = (
-        "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT sk, doc FROM control').fetchone())"
+        "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]); "
+        "print(*connection.execute(\"SELECT sk, doc FROM control WHERE pk = 'KEYS'\").fetchone())"
     )
     kid, _, jwk = run(sys.executable, "-c", query, folder / "operator" / "embedge.db").strip().partition(" ")
     run(SAM_PYTHON, "-c", _TABLES, kid, jwk, embedded_model(None), environment=aws.environment)
@@ -166,6 +194,22 @@ def test_one_process_answers_event_after_event_on_the_same_loop(runtime: Runtime
     assert data[0]["embedding"] == data[2]["embedding"] != data[1]["embedding"]
     blobs = [json.loads(line) for line in log.splitlines() if '"_aws"' in line]
     assert [blob["requests"] for blob in blobs] == [[1.0]] * 4
+
+
+def test_with_snapstart_a_process_wakes_with_all_that_is_loaded_and_nothing_that_may_exist_only_once(
+    runtime: Runtime,
+) -> None:
+    said = runtime.written(_SNAPSHOT, runtime.embedding(["known before the snapshot"]))
+    log, _, last = said.rstrip().rpartition("\n")
+    woken = json.loads(last)
+    assert (woken["primed"], woken["kept"]) == (True, [])
+    before, after = woken["answers"]
+    assert (before["headers"]["x-embedge-cache"], after["headers"]["x-embedge-cache"]) == (
+        "hits=0; misses=1",
+        "hits=1; misses=0",
+    )
+    assert before["body"] == after["body"]
+    assert len([line for line in log.splitlines() if '"_aws"' in line]) == 2  # and none of the priming
 
 
 def test_what_a_request_came_to_is_written_before_its_invocation_ends(runtime: Runtime) -> None:
