@@ -40,6 +40,19 @@ def test_every_place_of_a_request_is_as_likely() -> None:
     assert min(drawn) > 0.7 * max(drawn)
 
 
+def test_processes_that_start_from_one_snapshot_do_not_draw_the_same_hits() -> None:
+    drawn: list[float] = []
+
+    def random() -> float:
+        drawn.append(0.5)
+        return 0.5
+
+    sampler = Sampler(ONE_IN, random)
+    assert drawn == []
+    sampler.pick(1)
+    assert drawn == [0.5]
+
+
 def test_every_target_is_asked_and_the_second_opinion_is_another_s() -> None:
     targets = route(targets=[target(id=name) for name in ("one", "two", "three")]).targets
     assert {asked(targets, drawn)[0].id for drawn in (0.0, 0.4, 0.99)} == {"one", "two", "three"}

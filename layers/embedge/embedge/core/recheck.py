@@ -41,10 +41,12 @@ class Sampler:
         """Take how many hits there are for each that is drawn, and a source of numbers from 0 up to 1."""
         self._one_in = one_in
         self._random = random
-        self._left = self._gap()
+        # Drawn at the first hit: all processes that start from one snapshot would else begin with the same.
+        self._left = 0
 
     def pick(self, hits: int) -> int | None:
         """Return the place of one of these hits, or mostly None; of those of one request, one at most."""
+        self._left = self._left or self._gap()
         if hits < self._left:
             self._left -= hits
             return None
