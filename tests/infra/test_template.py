@@ -31,10 +31,10 @@ NESTED_TEMPLATES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "infra
 # https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createmodel-perms
 OF_NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "ecr:GetAuthorizationToken"}
 # Every option on: what a deployment has that takes all of them.
-EVERYTHING: dict[str, str] = {
+EVERYTHING: dict[str, str | int] = {
     "AccessLogs": "true",
     "Architecture": "arm64",
-    "BudgetSpentStatus": "402",
+    "BudgetSpentStatus": 402,
     "CanarySchedule": "rate(1 hour)",
     "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
     "ControlReplicaSecondRegion": "eu-west-1",
