@@ -15,7 +15,7 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from embedge import tenancy
 from embedge.core.issuer_document import issuer_text
-from embedge.core.tenant_document import TenantDocument
+from embedge.core.tenant_document import Block, TenantDocument
 from embedge.errors import CredentialInvalid, ServiceUnavailable, TenantBlocked
 from tests.adapters.test_authenticator_jwt import LIMITS, NOW, OURS, as_json, signed, unsigned, url64
 from tests.fakes import FakeClock, FakeControlTable
@@ -437,6 +437,12 @@ async def test_a_tenant_that_an_operator_has_named_is_not_new() -> None:
     gate.clock.pass_time(16)
     await gate.opens(token())
     assert gate.identity.ledger.sent
+
+
+async def test_a_tenant_that_was_once_blocked_is_none_that_an_operator_has_named() -> None:
+    gate = Gate(new_tenants_a_day=0)
+    await tenancy.say(gate.control, "okta.team", "guard#burn", Block(blocked=False, at_s=1))
+    await gate.stays_shut(token(), TenantBlocked)
 
 
 async def test_who_is_known_in_one_process_is_known_in_all_and_counted_once() -> None:

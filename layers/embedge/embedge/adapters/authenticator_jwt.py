@@ -20,6 +20,7 @@ from embedge.core.granting import REFUSED, granted, refused
 from embedge.core.identity import LONGEST_TOKEN
 from embedge.core.request import Limits, Principal
 from embedge.core.standing import Bearer, judge, presumed
+from embedge.core.tenant_document import CONF
 from embedge.core.token_form import NoToken, TokenForm, read_token
 from embedge.errors import AuthenticationFailed, CredentialExpired, CredentialMissing, InvalidValue, ServiceUnavailable
 from embedge.ports import Clock, Newcomers
@@ -69,8 +70,8 @@ class JwtAuthenticator:
             await kept.freshen()  # nobody is refused by what may have changed since
             bearer = await self._bearer(credential)
         partitions = bearer.partitions()
-        said = tuple(documents for name in partitions if (documents := kept.known(name)) is not None)
-        if kept.is_fresh() and len(said) == len(partitions):
+        said = kept.all_known(partitions) if kept.is_fresh() else None
+        if said is not None:
             return self._judged(bearer, said)
         return self._readable(lambda: presumed(bearer, kept.known(partitions[1]) or {}, self._checks.limits))
 
@@ -78,9 +79,10 @@ class JwtAuthenticator:
         """Return the same as of at most 15 seconds ago. Raises: as above, whatever has changed."""
         await self._checks.kept.freshen()
         bearer = await self._bearer(credential)
-        said = tuple(await asyncio.gather(*map(self._checks.kept.partition, bearer.partitions())))
+        kept, partitions = self._checks.kept, bearer.partitions()
+        said = kept.all_known(partitions) or tuple(await asyncio.gather(*map(kept.partition, partitions)))
         principal = self._judged(bearer, said)
-        if bearer.issuer.newcomers is not None and not said[1]:
+        if bearer.issuer.newcomers is not None and CONF not in said[1]:
             await self._checks.newcomers.admit(bearer.issuer, principal.tenant)
         return principal
 

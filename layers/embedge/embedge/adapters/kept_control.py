@@ -7,7 +7,7 @@ only when it is needed. Where it cannot be read, what was known stands for five 
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedge.core.changes import CHANGES, LAST, read_changes
@@ -75,6 +75,11 @@ class KeptControl:
             return None
         self._kept.move_to_end(partition)
         return kept.documents
+
+    def all_known(self, partitions: Sequence[str]) -> tuple[_Documents, ...] | None:
+        """Return what is known of each of several, None where anything of one has to be read."""
+        found = tuple(documents for name in partitions if (documents := self.known(name)) is not None)
+        return found if len(found) == len(partitions) else None
 
     async def partition(self, partition: str, newer_than_s: float = float("-inf")) -> _Documents:
         """Return what a partition holds, read now where it is not known, or only from before that second.

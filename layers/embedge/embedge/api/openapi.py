@@ -25,9 +25,11 @@ _KNOWN_CALLERS = (
     errors.CredentialExpired,
     errors.CredentialRevoked,
     errors.TenantBlocked,
+    errors.AddressRateLimited,
     errors.ScopeMissing,
     errors.ServiceUnavailable,
 )
+_ANYBODY = (errors.AddressRateLimited, errors.ServiceUnavailable)
 _ON_ONE_MODEL = (*_KNOWN_CALLERS, errors.ModelNotFound, errors.ModelNotAllowed)
 _ON_USAGE = (*_KNOWN_CALLERS, errors.UnknownParameter, errors.InvalidValue, errors.RequestRateLimited)
 _ON_EMBEDDINGS = tuple(kind for kind in TABLE if kind not in {errors.UnknownUrl, errors.MethodNotAllowed})
@@ -148,7 +150,7 @@ def _read_usage() -> Node:
 
 def _health() -> Node:
     good = answer("They can.", schemas.HEALTH)
-    responses = {"200": good, **error_answers([errors.ServiceUnavailable])}
+    responses = {"200": good, **error_answers(_ANYBODY)}
     return {"operationId": "health", "summary": "Can requests be served?", "security": [], "responses": responses}
 
 
@@ -158,13 +160,13 @@ def _publish_keys() -> Node:
         "operationId": "publishKeys",
         "summary": "Return the public keys, a JSON Web Key Set, also at /v1/.well-known/jwks.json",
         "security": [],
-        "responses": {"200": good, **error_answers([errors.ServiceUnavailable])},
+        "responses": {"200": good, **error_answers(_ANYBODY)},
     }
 
 
 def _describe() -> Node:
     good = answer("An OpenAPI document.", {"type": "object"})
-    responses = {"200": good, **error_answers([])}
+    responses = {"200": good, **error_answers([errors.AddressRateLimited])}
     return {
         "operationId": "describe",
         "summary": "Return this document, also at /v1/openapi.json",

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -160,6 +161,7 @@ class Block:
 _UNREADABLE = Block(blocked=True, at_s=0, reason="what is kept of it cannot be read")
 
 
+@lru_cache(maxsize=1024)
 def parse_tenant(document: str) -> TenantDocument:
     """Read a tenant's document. Raises: InvalidValue, whose message names each field that is wrong."""
     try:
@@ -181,6 +183,7 @@ def parse_tenant(document: str) -> TenantDocument:
     )
 
 
+@lru_cache(maxsize=1024)
 def parse_block(document: str) -> Block:
     """Read what one source says; what cannot be read blocks."""
     try:
