@@ -396,6 +396,14 @@ async def test_a_partition_of_several_pages_is_read_to_its_end() -> None:
         assert [arguments.get("ExclusiveStartKey") for _, arguments in stub.requests] == [None, last]
 
 
+async def test_dynamodb_is_told_when_a_document_may_go_and_of_others_nothing() -> None:
+    async with dynamodb_stub(always(Reply())) as (aws, stub):
+        await DynamoDbControlTable(aws, "t").put("REVOKED#own#x", "-", "{}", 1_900_000_000)
+        await DynamoDbControlTable(aws, "t").put("ROUTES", "small", "{}")
+    items: list[Any] = [arguments["Item"] for _, arguments in stub.requests]
+    assert [item.get("ttl") for item in items] == [{"N": "1900000000"}, None]
+
+
 @pytest.mark.parametrize(
     "answer", [_CORRUPT, error("AccessDeniedException"), error("InternalServerError", 500), "reset"]
 )
