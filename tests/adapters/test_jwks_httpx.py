@@ -105,6 +105,21 @@ async def test_anything_but_a_small_whole_answer_is_none_and_no_redirect_is_foll
         assert len(there.asked) == 1
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed_though_the_keys_lie_there(certificate: Path, status: int) -> None:
+    elsewhere = answer(status=status, headers={"Location": "/keys2", "Connection": "close"})
+    replies = iter([elsewhere, answer(_DOCUMENT), answer(_DOCUMENT)])
+
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        writer.write(next(replies))
+        await writer.drain()
+
+    async with publisher(certificate, reply) as there:
+        with pytest.raises(ServiceUnavailable):
+            await fetched(there.url)
+        assert len(there.asked) == 1
+
+
 async def test_an_answer_that_grows_when_it_is_inflated_is_given_up(certificate: Path) -> None:
     bomb = answer(gzip.compress(b" " * 50_000_000), headers={"Content-Encoding": "gzip"})
     async with publisher(certificate, says(bomb)) as there:
