@@ -19,7 +19,6 @@ from embedge.core.balance import Claim
 from embedge.core.conditional_update import Assign, Attribute, Compare, ConditionalUpdate
 from embedge.core.request import NO_LIMIT, Limits, Principal
 from embedge.lease_closing import close_dead_leases
-from embedge.limit_following import follow_limits
 from tests.adapters.stores import PAIR, STORES, dynamodb_table
 from tests.fakes import FakeLeaseItems, FakeLedgerTable
 
@@ -137,14 +136,3 @@ async def test_a_holder_that_lives_after_all_spends_what_it_had_and_no_more_and_
     await ledger.close()
     item = await tried.balance()
     assert item["dl"] - item["da"] == 120 * COST
-
-
-async def test_a_limit_is_followed_at_once_and_by_what_is_out(tried: Tried) -> None:
-    assert await follow_limits(tried.table, "acme", LIMITS) is None
-    await busy(tried, 3)
-    lower = Limits(1, 1, 20, 10 * LIMIT, NO_LIMIT, version=2)
-    item = await follow_limits(tried.table, "acme", lower)
-    assert item is not None
-    assert (item["dl"], item["da"], item["cv"]) == (20, 20 - 3 * COST, 2)
-    assert await follow_limits(tried.table, "acme", lower) == item
-    assert await follow_limits(tried.table, "acme", LIMITS) == item  # an older version changes nothing
