@@ -91,7 +91,7 @@ class _Process:
 
     async def _run(self, table: LedgerTable) -> None:
         assigned, clock = self._assigned, SystemClock()
-        settings = Settings(state=assigned.state, limits=assigned.limits)
+        settings = Settings(state=assigned.state, limits=assigned.limits, requests_per_second_per_address=0)
         serving = serve(settings, io.StringIO())
         ledger, rates = PurseLedger(table, clock), GcraRates(table, clock)
         of_requests = assigned.noting == "requests"

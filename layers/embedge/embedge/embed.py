@@ -216,7 +216,9 @@ async def _fetch(errand: _Errand, misses: Sequence[WantedInput]) -> _Paid:
         try:
             if errand.leased:
                 plan = await leases.narrow(plan, route, services.leases)
-            fetched = await services.upstreams.embed(Order(plan, route, hold, counting, errand.call.deadline_s))
+            turn = "last" if errand.wanted.request.service_tier == "flex" else "first"
+            order = Order(plan, route, hold, counting, errand.call.deadline_s, turn)
+            fetched = await services.upstreams.embed(order)
         finally:
             settled = await hold.settle()
             errand.call.observation.cost_nano_usd += settled.billed_nano_usd

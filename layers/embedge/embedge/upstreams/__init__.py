@@ -88,7 +88,7 @@ class _Way:
     async def _visit(self, call: UpstreamCall, legs: Sequence[Leg], journey: Journey) -> bool:
         """Send the call to one of these targets, once it has a place; return whether nothing remains to be done."""
         loop = asyncio.get_running_loop()
-        async with place_at_one_of(legs) as leg:
+        async with place_at_one_of(legs, self.errand.order.turn) as leg:
             # Waiting took time, and what other calls met meanwhile counts for this one too.
             if not self._is_wanted(journey) or not journey.still(leg, loop.time()):
                 return False

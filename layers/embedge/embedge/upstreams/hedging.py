@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from embedge.core.assembly import Delivered
 from embedge.upstreams.journey import Journey, Leg
 from embedge.upstreams.order import Errand
+from embedge.upstreams.places import place_at_one_of
 from embedge.upstreams.sending import Sender, Try
 from embedge.upstreams.verdict import Failure
 
@@ -43,7 +44,7 @@ async def _second(sender: Sender, this: Try, first: Leg, journey: Journey) -> _O
     leg = journey.second(first, asyncio.get_running_loop().time())
     if leg is None or leg.state.places.locked():
         return None
-    async with leg.state.places:
+    async with place_at_one_of([leg]):
         journey.sent_second(leg)
         sender.on_fault("call_hedged")
         return await sender.send(Try(this.call, leg.target, leg.state, this.order))

@@ -11,19 +11,21 @@ from embedge.core.batching import Plan
 from embedge.core.route import Route
 from embedge.errors import EmbedgeError
 from embedge.ports import Hold
+from embedge.upstreams.turns import Turn
 
 Counting: TypeAlias = asyncio.Task[Mapping[bytes, int] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one request wants from upstream, and what it may spend of time and money."""
+    """What one request wants from upstream, what it may spend of time and money, and whose turn comes before."""
 
     plan: Plan
     route: Route
     hold: Hold
     counting: Counting
     deadline_s: float
+    turn: Turn = "first"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from embedge.core.breaker import Breaker
 from embedge.core.route import Route, Target
 from embedge.upstreams.latencies import Latencies
 from embedge.upstreams.retry_budget import RetryBudget
+from embedge.upstreams.turns import Places
 
 MOST_REMEMBERED = 1024
 
@@ -23,7 +24,7 @@ class TargetState:
 
     def __init__(self, concurrency: int) -> None:
         """Start with every place free."""
-        self.places = asyncio.Semaphore(concurrency)
+        self.places = Places(concurrency)
         self.budget = RetryBudget()
         self.breaker = Breaker()
         self.latencies = Latencies()
