@@ -28,8 +28,10 @@ WHOLE_STACK = (
     "iam",
     "lambda",
     "logs",
+    "monitoring",
     "s3",
     "secretsmanager",
+    "sns",
     "sqs",
     "sts",
 )
