@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_grou
 MODEL = "local/minilm"
 TEXTS = ["in a container", "with nothing but what is shipped", "in a container"]
 _START_S = 120.0
+_GATEWAY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
         image = make(engine)
         token = fill(aws.endpoint, folder / "state", [embedded_model(None)])
         with _start_api(engine, image, built, _told(folder, aws), model) as (url, log):
+            # SAM says of each request that it came when SAM was started: by then it would have been too late for all.
+            time.sleep(_GATEWAY_S)
             yield Local(url, token)
             print(log.read_text(errors="replace")[-20_000:])  # noqa: T201 (shown where a test has failed)
 

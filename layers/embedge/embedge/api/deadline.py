@@ -7,9 +7,9 @@ from typing import Any
 _GATEWAY_S = 29.0
 # To settle, store what came, and flush.
 _RESERVE_S = 1.5
-# 2020. What is less is not in milliseconds: `sam local` says in seconds when it was started, for every request.
-# https://github.com/aws/aws-sam-cli/blob/v1.170.0/samcli/local/apigw/event_constructor.py
-_EARLIEST_MS = 1_577_836_800_000
+# `sam local` says of every request that it came when SAM was started, and by this it is known.
+# https://github.com/aws/aws-sam-cli/blob/v1.170.0/samcli/local/events/api_event.py
+_SAM_LOCAL = ("1234567890", "123456")
 
 
 def seconds_left(scope: Mapping[str, Any], now_s: float, longest_s: float) -> float:
@@ -21,8 +21,9 @@ def seconds_left(scope: Mapping[str, Any], now_s: float, longest_s: float) -> fl
     if (context := scope.get("aws.context")) is not None and hasattr(context, "get_remaining_time_in_millis"):
         left.append(context.get_remaining_time_in_millis() / 1000 - _RESERVE_S)
     event: Any = scope.get("aws.event") or {}
-    taken_ms: Any = event.get("requestContext", {}).get("requestTimeEpoch")
-    if isinstance(taken_ms, int) and taken_ms >= _EARLIEST_MS:
+    said: Any = event.get("requestContext", {})
+    taken_ms: Any = said.get("requestTimeEpoch")
+    if isinstance(taken_ms, int) and (said.get("apiId"), said.get("resourceId")) != _SAM_LOCAL:
         # A gateway whose clock is not ours may be ahead: then nothing has passed yet.
         left.append(_GATEWAY_S - _RESERVE_S - max(0.0, now_s - taken_ms / 1000))
     return max(0.0, min(left))
