@@ -33,12 +33,16 @@ OF_NO_RESOURCE = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "ecr:GetA
 # Every option on: what a deployment has that takes all of them.
 EVERYTHING: dict[str, str | int] = {
     "AccessLogs": "true",
+    "AlarmEmail": "platform@example.com",
+    "Alarms": "true",
     "Architecture": "arm64",
     "BudgetSpentStatus": 402,
+    "BudgetUsdPer24h": 100,
     "CanarySchedule": "rate(1 hour)",
     "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/12345678-1234-1234-1234-123456789012",
     "ControlReplicaSecondRegion": "eu-west-1",
     "CorsAllowedOrigins": "*",
+    "Dashboard": "true",
     "DomainName": "embeddings.example.com",
     "EndpointType": "REGIONAL",
     "GpuModel": "BAAI/bge-m3",
