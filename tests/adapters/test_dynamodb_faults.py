@@ -17,7 +17,7 @@ from embedge.adapters.cache_dynamodb import CacheLimits, DynamoDbCache
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.ledger_table_dynamodb import DynamoDbLedgerTable
 from embedge.core.breaker import FAILURES_IN_A_ROW
-from embedge.core.conditional_update import Applied, Assign, Attribute, Compare, ConditionalUpdate, Refused
+from embedge.core.conditional_update import Applied, Assign, Attribute, Compare, ConditionalUpdate, ItemUpdate, Refused
 from embedge.core.vector_codec import StoredVector, encode
 from embedge.errors import ServiceUnavailable
 from tests.adapters.dynamodb_stub import Answer, Reply, Way, clients, dynamodb_stub, error
@@ -375,6 +375,50 @@ async def test_a_refusal_carries_the_time_of_the_store() -> None:
     async with dynamodb_stub(always(refusal)) as (aws, _):
         outcome = await DynamoDbLedgerTable(aws, "t").apply("acme", "B", _TAKE)
         assert outcome == Refused({"a": 0}, store_time_s=1_800_000_000.0)
+
+
+_BOTH = ItemUpdate("acme", "B", _TAKE), ItemUpdate("L#acme#07", "id", _TAKE)
+
+
+def cancelled(*codes: str, **first: object) -> Reply:
+    kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+    reasons = [{"Code": code, **(first if not number else {})} for number, code in enumerate(codes)]
+    return Reply({"__type": kind, "message": "cancelled", "CancellationReasons": reasons}, 400)
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        cancelled("TransactionConflict", "None"),
+        cancelled("None", "ThrottlingError"),
+        cancelled("ProvisionedThroughputExceeded", "TransactionConflict"),
+        error("TransactionInProgressException"),
+        error("ThrottlingException"),
+    ],
+)
+async def test_two_updates_that_were_certainly_not_made_are_sent_again_with_the_same_token(passing: Reply) -> None:
+    async with dynamodb_stub(in_turn(passing, passing, then=always(Reply({})))) as (aws, stub):
+        assert await DynamoDbLedgerTable(aws, "t").transact(*_BOTH) == (None, None)
+        assert len(stub.requests) == 3
+        assert len({str(asked["ClientRequestToken"]) for _, asked in stub.requests}) == 1
+
+
+async def test_of_two_updates_the_one_that_is_refused_shows_its_item_and_is_not_sent_again() -> None:
+    refusal = cancelled("ConditionalCheckFailed", "TransactionConflict", Item={"a": {"N": "0"}})
+    async with dynamodb_stub(always(refusal)) as (aws, stub):
+        outcome = await DynamoDbLedgerTable(aws, "t").transact(*_BOTH)
+        assert outcome == (Refused({"a": 0}, store_time_s=1_800_000_000.0), None)
+        assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "unknown", ["reset", error("InternalServerError", 500), cancelled("ValidationError", "None"), cancelled()]
+)
+async def test_two_updates_of_which_nobody_knows_whether_they_were_made_are_never_sent_again(unknown: Answer) -> None:
+    async with dynamodb_stub(always(unknown)) as (aws, stub):
+        with pytest.raises(ServiceUnavailable):
+            await DynamoDbLedgerTable(aws, "t").transact(*_BOTH)
+        assert len(stub.requests) == 1
 
 
 # The configuration.
