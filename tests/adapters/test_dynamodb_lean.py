@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import certifi
 import pytest
 from botocore.exceptions import BotoCoreError
+from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509.oid import NameOID
 
 from benchmarks.mutated_replies import compare
+from embedge.adapters import aws_clients
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.core.aws_access import Credentials, DynamoDbAccess, dynamodb_access
 
@@ -98,7 +104,9 @@ async def test_a_reply_may_come_in_any_pieces() -> None:
 async def test_a_connection_is_not_kept_that_is_announced_to_close_or_says_what_nobody_asked(last: bytes) -> None:
     async with asked(last, _PLAIN) as (aws, server):
         await put(aws)
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            while not server.open[0].transport.is_closing():
+                await asyncio.sleep(0.01)
         await put(aws)
         assert server.seen == [1, 1]
 
@@ -107,7 +115,8 @@ async def test_a_connection_that_was_closed_while_nobody_asked_is_made_anew_and_
     async with asked(_PLAIN, _PLAIN) as (aws, server):
         await put(aws)
         server.open[0].close()
-        await asyncio.sleep(0.02)
+        await server.open[0].wait_closed()
+        await asyncio.sleep(0.05)
         await put(aws)
         assert server.seen == [1, 1]
 
@@ -133,6 +142,18 @@ async def test_other_operations_are_the_plain_clients() -> None:
         reply = await (await aws.dynamodb()).get_item(TableName="t", Key={"k": {"B": b"k"}})
         assert reply["ResponseMetadata"]["HTTPStatusCode"] == 200
         assert server.seen == [1]
+
+
+def test_the_roots_that_are_shipped_are_amazons_and_among_those_that_all_trust() -> None:
+    text = Path(aws_clients.__file__).with_name("amazon_roots.pem").read_text()
+    blocks = re.findall("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", text, re.DOTALL)
+    everyones = Path(certifi.where()).read_text()
+    assert all(block in everyones for block in blocks)
+    shipped = load_pem_x509_certificates(text.encode())
+    assert len(shipped) == len(blocks)
+    names = sorted(str(root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value) for root in shipped)
+    amazon = [f"Amazon Root CA {number}" for number in (1, 2, 3, 4)]
+    assert names == [*amazon, "Starfield Services Root Certificate Authority - G2"]
 
 
 def test_an_environment_with_keys_and_a_region_is_plain() -> None:
