@@ -171,13 +171,8 @@ def _prepare(aws: Ministack, folder: Path) -> str:
     embedge = (sys.executable, "-m", "embedge.cli", "--state", folder / "operator")
     run(*embedge, "keys", "init")
     query = (
-<<<<<<< HEAD
         "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]); "
         "print(*connection.execute(\"SELECT sk, doc FROM control WHERE pk = 'KEYS'\").fetchone())"
-=======
-        "import sqlite3, sys; asked = 'SELECT sk, doc FROM control WHERE pk = ?';"
-        "print(*sqlite3.connect(sys.argv[1]).execute(asked, ('KEYS',)).fetchone())"
->>>>>>> ec865bc (Start without compiling dataclasses, collecting garbage or reading roots that sign nothing of AWS's)
     )
     kid, _, jwk = run(sys.executable, "-c", query, folder / "operator" / "embedge.db").strip().partition(" ")
     run(SAM_PYTHON, "-c", _TABLES, kid, jwk, embedded_model(None), environment=aws.environment)

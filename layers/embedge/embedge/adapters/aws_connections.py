@@ -1,6 +1,6 @@
 """How do requests travel to DynamoDB without an HTTP library? Over connections that are kept, one request at a time.
 
-Only the plainest of replies is read: HTTP/1.1, a status of 200 to 599, headers that stand once, a body whose length is
+Only the plainest of replies is read: HTTP/1.1, a status that has a body, headers that stand once, a body whose length is
 given. All else is `Unreadable`, and whoever asked goes the plain way, or takes the outcome as unknown.
 """
 
@@ -26,7 +26,7 @@ _READ_TIMEOUT_S = 3.0  # between two pieces of a reply
 _IDLE_S = 12.0
 _MOST_HEAD_BYTES = 16_384
 _MOST_BODY_BYTES = 32 * 1024 * 1024  # twice what BatchGetItem returns at most
-_STATUS = re.compile(rb"HTTP/1\.1 ([2-5]\d\d)(?: [\x20-\x7e]*)?")
+_STATUS = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5]\d\d)(?: [\x20-\x7e]*)?")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*?)[ \t]*")
 _LENGTH = re.compile(r"\d{1,9}")
 
