@@ -1,7 +1,7 @@
 """How do requests travel to DynamoDB without an HTTP library? Over connections that are kept, one request at a time.
 
-Only the plainest of replies is read: HTTP/1.1, a status that has a body, headers that stand once, a body whose length is
-given. All else is `Unreadable`, and whoever asked goes the plain way, or takes the outcome as unknown.
+Only the plainest of replies is read: HTTP/1.1, a status that has a body, headers that stand once, a body whose length
+is given. All else is `Unreadable`, and whoever asked goes the plain way, or takes the outcome as unknown.
 """
 
 from __future__ import annotations
