@@ -175,3 +175,12 @@ async def test_more_bots_than_an_answer_shows_are_one_line_and_nothing_is_lost()
     assert len(found["bots"]) == 1_000
     assert found["bots"][-1]["bot"] == "*"
     assert sum(one["requests"] for one in found["bots"]) == found["total"]["requests"] == 1_200
+
+
+async def test_that_a_tenant_has_alarms_of_its_own_reaches_its_records() -> None:
+    for document, watched in (('{"version": 1, "alarm": true}', True), ('{"version": 1}', False)):
+        caller = Caller()
+        caller.world.control.documents["TENANT#acme", "CONF"] = document
+        await caller.ask(["a"])
+        ((seen, status),) = caller.records.seen
+        assert (status, seen.watched, seen.usage_day) == (200, watched, TODAY)

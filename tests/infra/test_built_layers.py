@@ -44,6 +44,7 @@ sys.path[:0] = sys.argv[1:]
 import aiobotocore.session, botocore.session
 for service, operation, arguments in [
     ("dynamodb", "get_item", {"TableName": "t", "Key": {"pk": {"S": "a"}}}),
+    ("logs", "filter_log_events", {"logGroupName": "g"}),
     ("s3", "put_object", {"Bucket": "b", "Key": "k"}),
     ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b"{}"}),
     ("secretsmanager", "get_secret_value", {"SecretId": "s"}),

@@ -67,15 +67,24 @@ async def test_usage_that_a_process_may_still_write_is_left_alone() -> None:
     assert world.written() == world.logged()
 
 
-async def test_two_runs_at_once_add_nothing_twice() -> None:
+async def with_one_window_due() -> World:
+    """Return a world with usage of dead processes in the log, and nothing else to count."""
     world = World()
-    for number in range(5):
-        await world.serve(number)
-        await world.serve(number)
+    for number in range(3):
+        await world.serve(number, bot=str(number))
+        await world.serve(number, bot=str(number))
         world.kill(number)
-    world.clock.pass_time(HALF_HOUR_S)
-    await asyncio.gather(*(world.reconcile() for _ in range(3)))
+    world.clock.pass_time(HALF_HOUR_S / 2)
+    assert (await world.reconcile()).repaired == Counts()
+    world.clock.pass_time(HALF_HOUR_S / 2)
+    return world
+
+
+async def test_two_runs_at_once_add_nothing_twice() -> None:
+    world = await with_one_window_due()
+    runs = await asyncio.gather(*(world.reconcile() for _ in range(3)))
     assert world.written() == world.logged()
+    assert sum(found.repaired.requests for found in runs) == 3
 
 
 async def test_a_day_with_more_rows_than_it_may_have_is_repaired_by_model() -> None:
@@ -234,16 +243,13 @@ def test_rows_never_come_to_more_than_was_used_and_in_the_end_to_all_of_it(steps
 
 
 @pytest.mark.parametrize("lost", ["applied", "unapplied"])
-async def test_a_repair_of_unknown_outcome_is_made_once(lost: Literal["applied", "unapplied"]) -> None:
-    world = World()
-    await world.serve()
-    await world.serve()
-    world.kill()
-    world.clock.pass_time(HALF_HOUR_S)
-    for sent in range(60):
-        world.table.lose_next.extend([*repeat("nothing", sent), lost])
-        with suppress(ServiceUnavailable):
-            await world.reconcile()
-        world.table.lose_next.clear()
+@pytest.mark.parametrize("written", range(8))
+async def test_a_run_that_ends_at_any_write_is_done_again_and_counts_and_adds_everything_once(
+    written: int, lost: Literal["applied", "unapplied"]
+) -> None:
+    world = await with_one_window_due()
+    world.table.lose_next.extend([*repeat("nothing", written), lost])
+    with pytest.raises(ServiceUnavailable):
+        await world.reconcile()
     await world.reconcile()
     assert world.written() == world.logged()

@@ -128,7 +128,7 @@ def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
 async def _caller(call: Call, services: Services) -> Principal:
     """Return who asks, by what is known by now; nobody is refused a scope by what may have changed since."""
     principal = await services.authenticator.verify(call.credential)
-    call.observation.tenant, call.observation.watched = principal.tenant, principal.limits.watched
+    call.observation.tenant = principal.tenant
     if not has_scope(principal, "embeddings"):
         principal = await services.authenticator.confirm(call.credential)
     require_scope(principal, "embeddings")
@@ -150,6 +150,7 @@ async def _admit(call: Call, services: Services, known: Principal, wanted: Wante
     Raises: AuthenticationFailed, PermissionDenied, LimitReached, ServiceUnavailable.
     """
     principal = await services.authenticator.confirm(call.credential)
+    call.observation.watched = principal.limits.watched
     require_scope(principal, "embeddings")
     require_model(principal, wanted.route)
     if principal.tenant != known.tenant:  # its issuer has just been given other names
