@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import table
+from benchmarks.list_prices import (
+    GATEWAY_MILLION_USD,
+    LAMBDA_GB_S_USD,
+    LAMBDA_MILLION_USD,
+    LOGS_GB_USD,
+    TRANSFER_GB_USD,
+)
 from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
 from embedge.core.admission_economics import (
     DYNAMODB_ON_DEMAND,
@@ -27,13 +34,7 @@ _RESULTS = Path(__file__).with_name("results.json")
 _MILLION = 1_000_000
 _NANO = 1_000_000_000
 
-# Lists, in dollars, as of 2026-11.
-_LAMBDA_MILLION = 0.20  # https://aws.amazon.com/lambda/pricing/
-_LAMBDA_GB_S = {"x86_64": 0.0000166667, "arm64": 0.0000133334}  # the same
-_GATEWAY_MILLION = 3.50  # https://aws.amazon.com/api-gateway/pricing/, REST, the first 333 million
-_TRANSFER_GB = 0.09  # https://aws.amazon.com/ec2/pricing/on-demand/, to the internet, the first 10 TB
-_LOGS_GB = 0.50  # https://aws.amazon.com/cloudwatch/pricing/, ingested; a stored month is 0.03 more
-_OPENAI_MILLION_TOKENS = 0.02  # https://openai.com/api/pricing/, text-embedding-3-small
+_OPENAI_MILLION_TOKENS = 0.02  # https://openai.com/api/pricing/, text-embedding-3-small, as of 2026-11
 
 # A function of so many MB has one processor: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 _ONE_PROCESSOR_MB = 1769
@@ -99,11 +100,11 @@ def _column(mix: Mix, processor_ms: float, arguments: argparse.Namespace) -> Map
     taken_ms = duration_ms(mix, processor_ms, arguments.memory)
     gb_s = _MILLION * taken_ms / 1000 * arguments.memory / 1024
     paid = {
-        "Lambda": _LAMBDA_MILLION + gb_s * _LAMBDA_GB_S[arguments.architecture],
-        "API Gateway": _GATEWAY_MILLION,
-        "transfer": _MILLION * mix.bytes_out() / 1e9 * _TRANSFER_GB,
+        "Lambda": LAMBDA_MILLION_USD + gb_s * LAMBDA_GB_S_USD[arguments.architecture],
+        "API Gateway": GATEWAY_MILLION_USD,
+        "transfer": _MILLION * mix.bytes_out() / 1e9 * TRANSFER_GB_USD,
         "DynamoDB": _MILLION * DYNAMODB_ON_DEMAND.cost_nano_usd(store_use(mix)) / _NANO,
-        "CloudWatch": _MILLION * log_bytes(mix) / 1e9 * _LOGS_GB,
+        "CloudWatch": _MILLION * log_bytes(mix) / 1e9 * LOGS_GB_USD,
         "upstream": mix.misses * mix.tokens * _OPENAI_MILLION_TOKENS,
     }
     without = (mix.hits + mix.misses) * mix.tokens * _OPENAI_MILLION_TOKENS
@@ -143,7 +144,7 @@ def log_bytes(mix: Mix) -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--memory", type=int, default=1024, help="of the function, in MB")
-    parser.add_argument("--architecture", choices=tuple(_LAMBDA_GB_S), default="x86_64")
+    parser.add_argument("--architecture", choices=tuple(LAMBDA_GB_S_USD), default="x86_64")
     return parser.parse_args()
 
 

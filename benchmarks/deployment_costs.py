@@ -8,25 +8,25 @@ import argparse
 import math
 from dataclasses import dataclass
 
+from benchmarks.list_prices import (
+    BALANCER_HOUR_USD,
+    FARGATE_GB_HOUR_USD,
+    FARGATE_VCPU_HOUR_USD,
+    GATEWAY_MILLION_USD,
+    LAMBDA_GB_S_USD,
+    LAMBDA_MILLION_USD,
+    LOGS_GB_USD,
+    METRIC_USD,
+    TRANSFER_GB_USD,
+)
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, half_read_units, item_bytes, write_units
 from embedge.core.vector_codec import stored_bytes
 
 _NANO = 10**9
 _MILLION = 10**6
 _HOURS = 730
-# us-east-1, read 2026-11: https://aws.amazon.com/api-gateway/pricing/ (REST), https://aws.amazon.com/lambda/pricing/,
-# https://aws.amazon.com/cloudwatch/pricing/, https://aws.amazon.com/ec2/pricing/on-demand/ (data transfer)
-GATEWAY_MILLION_USD = 3.50
-LAMBDA_MILLION_USD = 0.20
-LAMBDA_GB_S_USD = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
-LOG_GB_USD = 0.50
-METRIC_USD = 0.30
-TRANSFER_GB_USD = 0.09
 # What one model's series are: every number of telemetry_powertools.py is a metric of its own while it is written.
 METRICS_A_MODEL = 14
-# https://aws.amazon.com/fargate/pricing/, https://aws.amazon.com/elasticloadbalancing/pricing/
-FARGATE_VCPU_HOUR_USD, FARGATE_GB_HOUR_USD = 0.04048, 0.004445
-BALANCER_HOUR_USD = 0.0225
 
 MONTHS = (0, 1_000_000, 100_000_000)
 
@@ -72,7 +72,7 @@ def monthly_usd(load: Load, requests: int) -> dict[str, float]:
         / _MILLION
         / _NANO
         + misses * load.kept * item / 10**9 * DYNAMODB_ON_DEMAND.gb_month_nano_usd / _NANO,
-        "CloudWatch": requests * load.log_bytes / 10**9 * LOG_GB_USD
+        "CloudWatch": requests * load.log_bytes / 10**9 * LOGS_GB_USD
         + (METRICS_A_MODEL * METRIC_USD if requests else 0),
         "data out": requests * answer_bytes / 10**9 * TRANSFER_GB_USD,
     }
