@@ -19,7 +19,7 @@ TestLedger.settings = settings(max_examples=EXAMPLES, stateful_step_count=50, de
 
 @pytest.mark.slow
 class TestLedgerForLong(LedgerMachine.TestCase):
-    settings = settings(max_examples=4 * EXAMPLES, stateful_step_count=60, deadline=None)
+    settings = settings(max_examples=2 * EXAMPLES, stateful_step_count=60, deadline=None)
 
 
 # What must find them: not an accident on the way.
@@ -31,6 +31,7 @@ _LAWS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # some bugs need a few hundred schedules
 @pytest.mark.parametrize("bug", get_args(Bug))
 def test_the_machine_finds_each_known_bug(bug: Bug) -> None:
     class Broken(LedgerMachine):

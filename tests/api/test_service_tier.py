@@ -69,3 +69,11 @@ async def test_while_the_ledger_is_away_there_is_no_flex_and_a_tenth_of_the_rate
     assert statuses == [200] * 5 + [429] * 2
     flex = await asking.embed({"model": MODEL, "input": "a", "service_tier": "flex"})
     assert (flex.status_code, flex.headers["retry-after"]) == (429, "5")
+
+
+async def test_who_may_have_no_more_than_flex_is_served_so_and_told() -> None:
+    asking = caller(requests_per_minute=10)
+    asking.world.control.documents["TENANT#acme", "CONF"] = '{"version": 1, "tier": "flex"}'
+    for asks in ({}, {"service_tier": "auto"}, {"service_tier": "default"}):
+        answer = await asking.embed({"model": MODEL, "input": "a", **asks})
+        assert answer.json()["service_tier"] == "flex"

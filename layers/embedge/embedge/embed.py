@@ -114,7 +114,7 @@ async def embed(call: Call, services: Services) -> Embedded:
         targets=paid.targets,
         cost_nano_usd=call.observation.cost_nano_usd,
         rates=call.observation.rates,
-        tier=named(principal.limits, request.service_tier, call.observation.tier),
+        tier=named(principal.limits, asked(principal, request.service_tier), call.observation.tier),
     )
 
 
@@ -217,7 +217,7 @@ async def _fetch(errand: _Errand, misses: Sequence[WantedInput]) -> _Paid:
         try:
             if errand.leased:
                 plan = await leases.narrow(plan, route, services.leases)
-            turn = "last" if errand.wanted.request.service_tier == "flex" else "first"
+            turn = "last" if asked(errand.principal, errand.wanted.request.service_tier) == "flex" else "first"
             order = Order(plan, route, hold, counting, errand.call.deadline_s, turn)
             fetched = await services.upstreams.embed(order)
         finally:
