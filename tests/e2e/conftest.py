@@ -42,6 +42,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
                 "SageMakerEndpointNames": "all-MiniLM-L6-v2",
                 "CorsAllowedOrigins": f"http://localhost:3000,{PAGE}",
                 "DefaultTokensPerMinute": str(TOKENS_PER_MINUTE),
+                "Alarms": "true",
+                "Dashboard": "true",
+                "BudgetUsdPer24h": "100",
+                "AlarmEmail": "operators@example.com",
             }
             deployment = deploy(built, aws, parameters)
             yield Deployed(aws, deployment.url, _operate(aws, upstream, folder), upstream, built, parameters)

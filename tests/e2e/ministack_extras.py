@@ -33,6 +33,7 @@ MISSING = {
 
 _given: ContextVar[dict[str, Any]] = ContextVar("given")
 _apply, _expand = engine._apply_transforms, transform.transform
+_alarm = provisioners._cw_metric_alarm_record
 
 
 def _made(kind: str, named: str) -> dict[str, Any]:
@@ -63,12 +64,20 @@ def _expand_with_parameters(template: dict[str, Any], _: object, *loaders: objec
     return _expand(template, _given.get(), *loaders)
 
 
+def _alarm_without_math(name: str, properties: dict[str, Any]) -> Any:
+    """Make an alarm that does sums with metrics one on the first of them: nothing here is measured anyway."""
+    measured = [one["MetricStat"] for one in properties.get("Metrics", []) if "MetricStat" in one]
+    rest = {key: value for key, value in properties.items() if key != "Metrics"}
+    return _alarm(name, {**rest, **measured[0]["Metric"], "Period": measured[0]["Period"]} if measured else properties)
+
+
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).parent))  # last, since ministack.py is there too
     import ministack_with_keys  # noqa: F401 (for what it does when it is imported)
 
     for kind, named in MISSING.items():
         provisioners._RESOURCE_HANDLERS.setdefault(kind, _made(kind, named))
+    provisioners._cw_metric_alarm_record = _alarm_without_math
     changesets._apply_transforms = handlers._apply_transforms = _apply_with_parameters
     transform.transform = _expand_with_parameters
     main()
