@@ -19,7 +19,7 @@ def test_every_alarm_is_of_its_tenant_and_only_all_of_a_budget_and_its_burning_b
     tenant: str, day: int | None, month: int | None, total: int | None
 ) -> None:
     document = TenantDocument(1, day, month, total, alarm=True)
-    made = alarms("embedge", "embedge", tenant, document)
+    made = alarms("embedge", tenant, document)
     bound = [name for name, limit in (("day", day), ("month", month), ("total", total)) if limit and limit < NO_LIMIT]
     levels = {f"{deed}/{period}-{level}" for period in bound for level, deed in _LEVELS}
     burns = {"block/burn-rate"} if {"day", "month"} & set(bound) else set[str]()
@@ -39,9 +39,7 @@ _LEVELS = ((50, "notify"), (80, "notify"), (100, "block"))
 def test_an_hour_may_cost_a_quarter_of_a_day_or_a_twentieth_of_a_month_whatever_is_less() -> None:
     def burn(day: int | None, month: int | None) -> float:
         (one,) = [
-            alarm
-            for alarm in alarms("s", "embedge", "t", TenantDocument(1, day, month, alarm=True))
-            if "burn" in alarm.name
+            alarm for alarm in alarms("s", "t", TenantDocument(1, day, month, alarm=True)) if "burn" in alarm.name
         ]
         return one.threshold
 

@@ -404,17 +404,14 @@ def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize("fault", ["recheck_mismatch", "cache_fuse_blown"])
-def test_a_fault_of_the_cache_that_operators_must_hear_of_sets_off_an_alarm(
+@pytest.mark.parametrize("fault", ["recheck_mismatch", "cache_fuse_blown", "token_count_differs"])
+def test_a_fault_that_operators_must_hear_of_sets_off_an_alarm_of_this_stack_alone(
     templates: dict[str, Node], fault: str
 ) -> None:
-    template = templates[ROOT_TEMPLATE]
-    filters = [at(one, "Properties") for one in resources(template, "AWS::Logs::MetricFilter").values()]
-    (counted,) = (one for one in filters if one["FilterPattern"] == f"{{ $.faults.{fault} > 0 }}")
-    assert counted["LogGroupName"] == {"Ref": "ApiLogGroup"}
-    (metric,) = _list(counted["MetricTransformations"])
-    assert isinstance(metric, dict)
-    assert metric["MetricValue"] == f"$.faults.{fault}"
+    template = templates["infra/observability.yaml"]
     alarms = [at(one, "Properties") for one in resources(template, "AWS::CloudWatch::Alarm").values()]
-    (alarm,) = (one for one in alarms if one["MetricName"] == metric["MetricName"])
-    assert (alarm["Namespace"], alarm["Statistic"]) == (metric["MetricNamespace"], "Sum")
+    (alarm,) = (one for one in alarms if one.get("MetricName") == f"fault_{fault}")
+    assert (alarm["Namespace"], alarm["Statistic"]) == ("Embedge", "Sum")
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": {"Ref": "StackName"}}]
+    api = at(templates[ROOT_TEMPLATE], "Resources", "ApiFunction", "Properties", "Environment", "Variables")
+    assert api["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}

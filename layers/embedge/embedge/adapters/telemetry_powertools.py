@@ -70,7 +70,15 @@ class PowertoolsTelemetry:
 
 
 _OF_THE_SERVICE = frozenset(
-    {"requests", "cost_usd", "faults_5xx", "fault_cache_fuse_blown", "fault_token_count_differs", "fault_usage_dropped"}
+    {
+        "requests",
+        "cost_usd",
+        "faults_5xx",
+        "fault_cache_fuse_blown",
+        "fault_recheck_mismatch",
+        "fault_token_count_differs",
+        "fault_usage_dropped",
+    }
 )
 _OF_A_TENANT = ("requests", "cost_usd")
 _UNITS = {

@@ -6,7 +6,6 @@ from embedge.core.tenant_alarms import alarms, prefix
 from embedge.core.tenant_document import Block, TenantDocument
 from embedge.errors import EmbedgeError
 
-_SERVICE = "embedge"
 _GUARD = "guard#"
 
 
@@ -14,7 +13,7 @@ def checked(operation: Operation, document: TenantDocument) -> TenantDocument:
     """Return the document, if there can be such alarms. Raises: EmbedgeError."""
     if document.alarm and operation.alarming is None:
         raise EmbedgeError("Only a deployed stack has alarms: name it with --stack.")
-    if document.alarm and not alarms("", _SERVICE, "", document):
+    if document.alarm and not alarms("", "", document):
         raise EmbedgeError("There is no budget to watch. Set one, such as: --budget month=50 --alarm")
     return document
 
@@ -26,7 +25,7 @@ async def follow(operation: Operation, tenant: str, document: TenantDocument) ->
     """
     if operation.alarming is None:
         return []
-    wanted = alarms(operation.alarming.stack, _SERVICE, tenant, document) if document.alarm else ()
+    wanted = alarms(operation.alarming.stack, tenant, document) if document.alarm else ()
     for alarm in wanted:
         await operation.alarming.alarms.put(alarm)
     names = [alarm.name for alarm in wanted]

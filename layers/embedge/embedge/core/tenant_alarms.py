@@ -35,37 +35,37 @@ def prefix(stack: str, tenant: str) -> str:
     return f"{stack}/tenant/{tenant}/"
 
 
-def alarms(stack: str, service: str, tenant: str, document: TenantDocument) -> tuple[Alarm, ...]:
+def alarms(stack: str, tenant: str, document: TenantDocument) -> tuple[Alarm, ...]:
     """Return the alarms of a tenant with these limits; none where it has no budget of its own."""
     limits = {"day": document.day_nano_usd, "month": document.month_nano_usd, "total": document.total_nano_usd}
     budgets = {period: limit for period, limit in limits.items() if limit is not None and 0 < limit < NO_LIMIT}
     shares = [budgets[period] / part for period, part in _SHARES.items() if period in budgets]
-    taken = [_taken(stack, service, tenant, period, level) for period in budgets for level in range(len(_LEVELS))]
-    return (*taken, *([_burn(stack, service, tenant, min(shares) / _NANO)] if shares else []))
+    taken = [_taken(stack, tenant, period, level) for period in budgets for level in range(len(_LEVELS))]
+    return (*taken, *([_burn(stack, tenant, min(shares) / _NANO)] if shares else []))
 
 
 _SHARES = {"day": _HOUR_OF_DAY, "month": _HOUR_OF_MONTH}
 
 
-def _taken(stack: str, service: str, tenant: str, period: str, level: int) -> Alarm:
+def _taken(stack: str, tenant: str, period: str, level: int) -> Alarm:
     percent, deed = _LEVELS[level]
     return Alarm(
         name=f"{prefix(stack, tenant)}{deed}/{period}-{percent}",
         description=f"The tenant {tenant} has taken {percent} % of its budget ({period}).",
         metric="budget_taken_percent",
-        dimensions=(("service", f"{service}-reconcile"), ("tenant", tenant), ("period", period)),
+        dimensions=(("service", f"{stack}-reconcile"), ("tenant", tenant), ("period", period)),
         statistic="Maximum",
         threshold=percent,
         missing="ignore",
     )
 
 
-def _burn(stack: str, service: str, tenant: str, threshold_usd: float) -> Alarm:
+def _burn(stack: str, tenant: str, threshold_usd: float) -> Alarm:
     return Alarm(
         name=f"{prefix(stack, tenant)}block/burn-rate",
         description=f"The tenant {tenant} has spent ${threshold_usd:.6f} within an hour.",
         metric="cost_usd",
-        dimensions=(("service", service), ("tenant", tenant)),
+        dimensions=(("service", stack), ("tenant", tenant)),
         statistic="Sum",
         threshold=threshold_usd,
         missing="notBreaching",
