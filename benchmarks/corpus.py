@@ -17,7 +17,7 @@ from benchmarks.figures import Pass, complaints, rows, table
 from benchmarks.passages import Fits, Selection, choose, in_runs, queries
 from benchmarks.ranking import shelve
 from benchmarks.sources import Source, man_pages, packages
-from embedge.bootstrap import operate_folder
+from embedge.bootstrap.operating import operate_folder
 from embedge.cli.token_commands import mint
 from embedge.errors import EmbedgeError
 from embedge.settings import Settings

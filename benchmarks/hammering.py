@@ -26,7 +26,7 @@ from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.api.app import create_app
-from embedge.bootstrap import serve
+from embedge.bootstrap.serving import serve
 from embedge.core.balance import Claim
 from embedge.core.conditional_update import ConditionalUpdate, ItemUpdate, Outcome, Refusals
 from embedge.core.request import Admission, Limits, Principal, ServiceTier

@@ -11,7 +11,8 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from embedge.api.app import create_app
-from embedge.bootstrap import operate_folder, serve
+from embedge.bootstrap.operating import operate_folder
+from embedge.bootstrap.serving import serve
 from embedge.cli.key_commands import init_keys
 from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES

@@ -29,7 +29,7 @@ from embedge.adapters.aws_clients import AwsClients
 from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
 from embedge.adapters.ledger_purse import PurseLedger
-from embedge.bootstrap import operate_folder
+from embedge.bootstrap.operating import operate_folder
 from embedge.cli.key_commands import init_keys
 from embedge.cli.token_commands import mint
 from embedge.core.balance import Claim

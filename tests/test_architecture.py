@@ -34,6 +34,11 @@ PLANTED = [
         "from embedge.providers.base import Answer",
         "Adapters fulfil ports and know nothing of the way",
     ),
+    (
+        "bootstrap/state.py",
+        "from embedge.bootstrap.operating import Operation",
+        "No start of the API pays for its operators",
+    ),
     ("api/app.py", "from embedge.cli import main", "Dependencies point inwards"),
     ("core/request.py", "from embedge.core.admission import Wanted", "No cycles"),
     ("new_package/__init__.py", "", "Dependencies point inwards"),

@@ -20,7 +20,7 @@ from benchmarks.function import certificates
 from benchmarks.function.artifact import ROOT, Built
 from benchmarks.function.asked import Who, event_of
 from benchmarks.function.environment import Program
-from embedge.bootstrap import operate_folder
+from embedge.bootstrap.operating import operate_folder
 from embedge.cli.key_commands import init_keys
 from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES

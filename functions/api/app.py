@@ -19,7 +19,7 @@ import orjson  # noqa: E402 (see above)
 
 from embedge.api.event_answers import EventAnswers  # noqa: E402
 from embedge.api.runtime_json import speed_up_runtime_client  # noqa: E402
-from embedge.bootstrap import serve  # noqa: E402
+from embedge.bootstrap.serving import serve  # noqa: E402
 from embedge.settings import Settings  # noqa: E402
 from embedge.snapshots import BornAnew, runtime_hooks  # noqa: E402
 

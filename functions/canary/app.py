@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from embedge.bootstrap import watch
+from embedge.bootstrap.watching import watch
 from embedge.settings import Settings
 
 if TYPE_CHECKING:

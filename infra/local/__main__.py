@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TextIO
 
 from embedge.api.app import create_app
-from embedge.bootstrap import LOG_FILE, SERVED_AT, Operation, operate_folder, serve
+from embedge.bootstrap.operating import LOG_FILE, SERVED_AT, Operation, operate_folder
+from embedge.bootstrap.serving import serve
 from embedge.cli.key_commands import init_keys
 from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in

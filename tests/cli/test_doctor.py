@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from embedge.api.app import Serving, create_app
-from embedge.bootstrap import Operation, operate_folder, serve
+from embedge.bootstrap.operating import Operation, operate_folder
+from embedge.bootstrap.serving import serve
 from embedge.cli.doctor_visit import Patient, visit
 from embedge.core.balance import Settled
 from embedge.settings import DEFAULT_LIMITS, Settings

@@ -14,7 +14,7 @@ from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.deployment_folder import FolderDeployment
 from embedge.adapters.signing_keys_file import FileSigningKeys
 from embedge.adapters.usage_records_file import FileUsageRecords
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.route_applying import carry_out, plan_routes
 from embedge.cli.route_files import routes_in
 from embedge.core.route_plan import OTHER_HOST

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from embedge import tenancy
-from embedge.bootstrap import Alarming, Operation, operate_folder
+from embedge.bootstrap.operating import Alarming, Operation, operate_folder
 from embedge.cli.tenant_alarming import checked, follow
 from embedge.core.tenant_document import Block, TenantDocument, is_blocked
 from embedge.errors import EmbedgeError

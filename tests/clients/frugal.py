@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from embedge.api.app import create_app
-from embedge.bootstrap import serve
+from embedge.bootstrap.serving import serve
 from embedge.settings import DEFAULT_LIMITS, Settings
 from infra.local.listening import listen
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from embedge.bootstrap import operate_folder
+from embedge.bootstrap.operating import operate_folder
 from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES
 from embedge.settings import Settings

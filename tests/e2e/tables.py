@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.control_dynamodb import DynamoDbControlTable
-from embedge.bootstrap import operate_folder
+from embedge.bootstrap.operating import operate_folder
 from embedge.cli.key_commands import init_keys
 from embedge.cli.token_commands import mint
 from embedge.core.identity import ISSUED_SCOPES

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from embedge.api.app import create_app
-from embedge.bootstrap import serve
+from embedge.bootstrap.serving import serve
 from embedge.settings import SageMakerStandIn, Settings
 from infra.local.listening import listen
 

@@ -1,4 +1,4 @@
-"""Which adapters do the functions run on that answer nobody? Not in bootstrap, which loads the whole API."""
+"""Which adapters do the functions run on that answer nobody? Not with those of `bootstrap/`, which load far more."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TextIO

@@ -7,7 +7,7 @@ from functools import partial
 
 import click
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.running import Place, run
 from embedge.cli.sweep_token import SweepToken, TokenFile
 from embedge.core.cache_key import space_id

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.running import Place, run
 from embedge.cli.savings_picture import draw
 from embedge.cli.savings_text import text

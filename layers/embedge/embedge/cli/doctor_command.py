@@ -2,7 +2,7 @@
 
 import click
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.doctor_visit import Patient, visit
 from embedge.cli.running import Place, run
 from embedge.core.findings import Finding, as_json

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.signing import key_pair
 from embedge.core.findings import Finding
 from embedge.core.key_document import KEYS, is_of, retires_s, signing_kid

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.doctor_asking import Answer, Router, Unreached
 from embedge.cli.doctor_state import key_finding, read_routes, target_findings
 from embedge.cli.token_commands import mint

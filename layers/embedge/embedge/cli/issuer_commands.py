@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from embedge import tenancy
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.running import Place, run
 from embedge.cli.yaml_lines import read_yaml, write_yaml
 from embedge.core.issuer import ISSUERS, Issuer

@@ -6,7 +6,7 @@ from typing import get_args
 import click
 
 from embedge import tenancy
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.running import Place, run
 from embedge.cli.signing import KeyPair, key_pair, new_key_pair
 from embedge.cli.times import utc

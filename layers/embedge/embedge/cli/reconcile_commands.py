@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import click
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.running import Place, run
 from embedge.core.dollars import dollars
 from embedge.reconcile import Audit, Found, reconcile

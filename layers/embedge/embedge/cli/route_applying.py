@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.core.route_document import RouteDocument
 from embedge.core.route_plan import Plan, Step, plan
 from embedge.core.space_check import needs_check

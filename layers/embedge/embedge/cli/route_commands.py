@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.route_applying import carry_out, plan_routes, verified
 from embedge.cli.route_files import routes_in
 from embedge.cli.route_text import done_line, outcome_lines, plan_lines, route_table, unverified_line

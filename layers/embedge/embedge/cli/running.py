@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import click
 
-from embedge.bootstrap import Operation, operate_folder, operate_stack
+from embedge.bootstrap.operating import Operation, operate_folder, operate_stack
 from embedge.errors import EmbedgeError
 from embedge.settings import SageMakerStandIn, Settings
 

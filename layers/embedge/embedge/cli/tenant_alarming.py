@@ -1,7 +1,7 @@
 """What follows for a tenant's alarms when its limits are put? They are made, or deleted with what they block."""
 
 from embedge import tenancy
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.core.tenant_alarms import alarms, prefix
 from embedge.core.tenant_document import Block, TenantDocument
 from embedge.errors import EmbedgeError

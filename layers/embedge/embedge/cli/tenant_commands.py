@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from embedge import tenancy
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli import limit_options
 from embedge.cli.limit_options import Said
 from embedge.cli.running import Place, run

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from embedge import tenancy
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.running import Place, run
 from embedge.cli.signing import sign
 from embedge.cli.token_text import token_lines

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 import click
 
-from embedge.bootstrap import Operation
+from embedge.bootstrap.operating import Operation
 from embedge.cli.running import Place, run
 from embedge.cli.usage_text import Form, usage_text
 from embedge.core.usage import Counts, UsageRow
