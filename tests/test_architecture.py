@@ -26,7 +26,12 @@ PLANTED = [
     ("verification.py", "import httpx", "The way is free of frameworks and clouds"),
     (
         "adapters/clock_system.py",
-        "from embedge.embed import Services",
+        "from embedge.embed import embed",
+        "Adapters fulfil ports and know nothing of the way",
+    ),
+    (
+        "adapters/clock_system.py",
+        "from embedge.services import Services",
         "Adapters fulfil ports and know nothing of the way",
     ),
     (

@@ -30,12 +30,13 @@ from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.metering import cost_nano_usd
 from embedge.core.recheck import Pace
 from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal, Text
-from embedge.embed import Services, embed
+from embedge.embed import embed
 from embedge.errors import ServiceUnavailable
 from embedge.flights import Flights
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
 from embedge.purging import of_space, purge
 from embedge.rechecking import Rechecks
+from embedge.services import Services
 from embedge.upstreams import PROVIDERS, Upstreams
 from embedge.upstreams.probing import Prober
 from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLeases, FakeLedgerTable, NoMemory

@@ -7,65 +7,30 @@ A hit costs nothing and writes nothing to the ledger; a later refusal gives back
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
 
 from embedge import leases
 from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
 from embedge.core.allowance import asked, named, within, worse
-from embedge.core.assembly import Embedded, in_order, makers, miscounted_calls, saved_nano_usd, stored_form
+from embedge.core.assembly import Embedded, in_order, makers, miscounted_calls, stored_form
 from embedge.core.batching import Plan, plan_calls
-from embedge.core.cache_policy import CachePolicy, Weighing
+from embedge.core.cache_policy import Weighing
+from embedge.core.obtained import NOTHING, Obtained, observe
 from embedge.core.provenance import Provenance
-from embedge.core.request import Admission, Call, Observation, Principal
+from embedge.core.request import Admission, Call, Principal
 from embedge.core.route import Route
 from embedge.core.routing import choose, has_scope, require_model, require_scope
 from embedge.core.vector_codec import StoredVector
-from embedge.errors import BudgetSpent, EmbedgeError, ModelNotAllowed, ServiceUnavailable, TokenRateLimited
-from embedge.flights import Flights
-from embedge.ports import (
-    Authenticator,
-    Cache,
-    Hold,
-    KeySecret,
-    Leases,
-    Ledger,
-    Memory,
-    Purges,
-    Rates,
-    Routes,
-    Tokenizers,
-    Usage,
-)
-from embedge.rechecking import Rechecks
-from embedge.upstreams import Counting, Fetched, Order, Upstreams
+from embedge.errors import BudgetSpent, ModelNotAllowed, ServiceUnavailable, TokenRateLimited
+from embedge.ports import Hold, Memory
+from embedge.services import Services
+from embedge.together import together
+from embedge.upstreams import Counting, Fetched, Order
 
 # As much of `user` as log lines hold.
 _LONGEST_USER = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the way needs from outside. `largest_answer_bytes`: what can be given back, by whatever way."""
-
-    authenticator: Authenticator
-    routes: Routes
-    purges: Purges
-    key_secret: KeySecret
-    rates: Rates
-    memory: Memory
-    cache: Cache
-    flights: Flights
-    leases: Leases
-    cache_policy: CachePolicy
-    ledger: Ledger
-    tokenizers: Tokenizers
-    upstreams: Upstreams
-    usage: Usage
-    rechecks: Rechecks
-    largest_answer_bytes: int
 
 
 async def embed(call: Call, services: Services) -> Embedded:
@@ -91,7 +56,7 @@ async def embed(call: Call, services: Services) -> Embedded:
     weighing = services.cache_policy.weigh(wanted, principal.tenant, held)
     with services.flights.looking() as landed:
         looking = services.cache.get_many(weighing.keys, route.space.dimensions, principal.tenant)
-        (principal, admission), read = await _together(_admit(call, services, principal, wanted), looking)
+        (principal, admission), read = await together(_admit(call, services, principal, wanted), looking)
     weighing.found(read)
     cached = {**held, **read}
     call.observation.rates, call.observation.tier = admission.rates, admission.tier
@@ -99,10 +64,10 @@ async def embed(call: Call, services: Services) -> Embedded:
     misses = wanted.without(cached)
     errand = _Errand(call, services, principal, wanted, misses, weighing)
     async with services.rechecks.beside(call, wanted, cached):
-        paid = await _obtain(errand, landed) if misses else _NOTHING
+        paid = await _obtain(errand, landed) if misses else NOTHING
 
     vectors = {**cached, **paid.vectors}
-    _observe(call.observation, wanted, vectors, paid)
+    observe(call.observation, wanted, vectors, paid)
     return Embedded(
         model=route.space.model,
         encoding=request.encoding_format,
@@ -174,37 +139,24 @@ class _Errand:
     leased: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Paid:
-    """What the misses came to: `vectors`, of which those that are not `own` were fetched and paid for by others."""
-
-    vectors: Mapping[bytes, StoredVector]
-    own: Collection[bytes] = ()
-    targets: tuple[str, ...] = ()
-    error: EmbedgeError | None = None
-
-
-_NOTHING = _Paid({})
-
-
-async def _obtain(errand: _Errand, landed: Mapping[bytes, StoredVector]) -> _Paid:
+async def _obtain(errand: _Errand, landed: Mapping[bytes, StoredVector]) -> Obtained:
     """Fetch the misses, or have them from who fetches them already; what others fail to get is fetched next.
 
     `landed` came while the cache was asked. Every miss has its vector afterwards, or this raises.
     """
     route, flights = errand.wanted.route, errand.services.flights
     vectors = {miss.key: landed[miss.key] for miss in errand.misses if miss.key in landed}
-    rounds: list[_Paid] = []
+    rounds: list[Obtained] = []
     while left := [miss for miss in errand.misses if miss.key not in vectors]:
         fetching = partial(_fetch, replace(errand, leased=not rounds))
         paid, theirs = await flights.fetch(left, route.targets, errand.call.deadline_s, fetching)
         rounds += () if paid is None else (paid,)
         vectors |= {**theirs, **(paid.vectors if paid else {})}
     targets = dict.fromkeys(target for paid in rounds for target in paid.targets)
-    return _Paid(vectors, {key for paid in rounds for key in paid.own}, tuple(targets))
+    return Obtained(vectors, {key for paid in rounds for key in paid.own}, tuple(targets))
 
 
-async def _fetch(errand: _Errand, misses: Sequence[WantedInput]) -> _Paid:
+async def _fetch(errand: _Errand, misses: Sequence[WantedInput]) -> Obtained:
     """Hold, call, settle, store. Raises: what kept every call from being sent.
 
     Counting each input for its cache entry runs while the upstream works.
@@ -250,7 +202,7 @@ async def _hold(errand: _Errand, counting: Counting) -> tuple[Plan, Hold]:
         return plan, await ledger.take(errand.principal, replace(plan.claim, asks=asks))
 
 
-async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] | None) -> _Paid:
+async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] | None) -> Obtained:
     """Store what is worth it of what came, also where not all did: it is paid for, and the next try finds it."""
     fresh = stored_form(fetched.delivered, counted, errand.wanted.route.space.storage)
     errand.call.observation.tokens_billed += sum(part.billed_tokens for part in fetched.delivered)
@@ -258,7 +210,7 @@ async def _keep(errand: _Errand, fetched: Fetched, counted: Mapping[bytes, int] 
     vectors = await _store(errand, fresh, fetched)
     errand.call.observation.cache_spent_nano_usd = errand.weighing.spent_nano_usd()
     targets = tuple(dict.fromkeys(part.target for part in fetched.delivered))
-    return _Paid(vectors, fresh, targets, fetched.error)
+    return Obtained(vectors, fresh, targets, fetched.error)
 
 
 async def _store(
@@ -276,7 +228,7 @@ async def _store(
     return fresh
 
 
-async def _wait(errand: _Errand, plan: Plan, paid: _Paid) -> _Paid:
+async def _wait(errand: _Errand, plan: Plan, paid: Obtained) -> Obtained:
     """Add what was not in the plan, because other processes fetch it, and are soon done."""
     services, dimensions = errand.services, errand.wanted.route.space.dimensions
     theirs = {miss.key for miss in errand.misses} - {miss.key for call in plan.calls for miss in call.misses}
@@ -284,27 +236,3 @@ async def _wait(errand: _Errand, plan: Plan, paid: _Paid) -> _Paid:
         return paid
     found = await leases.wait(services.cache, dimensions, theirs, errand.call.deadline_s, errand.principal.tenant)
     return replace(paid, vectors={**paid.vectors, **found})
-
-
-def _observe(seen: Observation, wanted: Wanted, vectors: Mapping[bytes, StoredVector], paid: _Paid) -> None:
-    seen.hits = sum(item.key not in paid.vectors for item in wanted.inputs)
-    seen.misses = len(paid.vectors)
-    seen.joined = seen.misses - len(paid.own)
-    seen.duplicates = len(wanted.inputs) - seen.hits - seen.misses
-    seen.tokens_served = sum(vectors[item.key].tokens for item in wanted.inputs)
-    seen.saved_nano_usd = saved_nano_usd(wanted, vectors, paid.own)
-
-
-_First = TypeVar("_First")
-_Second = TypeVar("_Second")
-
-
-async def _together(first: Coroutine[Any, Any, _First], second: Coroutine[Any, Any, _Second]) -> tuple[_First, _Second]:
-    """Run both at once. Where the first raises, the second is cancelled and its outcome dropped."""
-    other = asyncio.create_task(second)
-    try:
-        return await first, await other
-    except BaseException:
-        other.cancel()
-        await asyncio.gather(other, return_exceptions=True)
-        raise

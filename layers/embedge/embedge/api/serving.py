@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from embedge.api.carriage import Carriage
 from embedge.core.request import BudgetSpentStatus
-from embedge.embed import Services
 from embedge.ports import Clock, Telemetry
+from embedge.services import Services
 from embedge.usage import Books
 
 

@@ -28,11 +28,11 @@ from embedge.bootstrap.issuers import issuers
 from embedge.bootstrap.state import state_on
 from embedge.bootstrap.targets import stand_in, transports_over
 from embedge.core.cache_policy import CachePolicy
-from embedge.embed import Services
 from embedge.flights import Flights
 from embedge.ports import AnswerStore, Clock
 from embedge.purging import of_space, purge
 from embedge.rechecking import Rechecks
+from embedge.services import Services
 from embedge.settings import AnswersBucket, AnswersFolder, Settings
 from embedge.upstreams import PROVIDERS, Upstreams
 from embedge.upstreams.probing import Prober
