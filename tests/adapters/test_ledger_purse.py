@@ -102,6 +102,16 @@ async def test_what_is_billed_beyond_a_hold_is_charged() -> None:
         await ledger.take(bank.acme, Claim(1, 1))
 
 
+async def test_operators_hear_of_a_bill_beyond_its_hold_and_of_no_other() -> None:
+    bank, faults = Bank(), list[str]()
+    ledger = PurseLedger(bank.table, bank.clock, on_fault=faults.append)
+    for claimed, billed in ((10, 10), (10, 4)):
+        await bank.serve(ledger, claimed, billed)
+    assert faults == []
+    await bank.serve(ledger, 10, 11)
+    assert faults == ["billed_beyond_hold"]
+
+
 async def test_an_overrun_is_charged_also_where_the_ledger_falters() -> None:
     bank = Bank()
     ledger = bank.process()

@@ -7,6 +7,7 @@ counts against us: a reservation as not had, a return as made.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from embedge.adapters.ledger_balances import Balances
@@ -48,9 +49,16 @@ class Part:
 class PurseLedger:
     """The Ledger port over the ledger's table."""
 
-    def __init__(self, table: LedgerTable, clock: Clock, lease_terms: LeaseTerms = DEFAULT_LEASE_TERMS) -> None:
-        """Take where the balances are, the time, and when a lease is worth it."""
+    def __init__(
+        self,
+        table: LedgerTable,
+        clock: Clock,
+        lease_terms: LeaseTerms = DEFAULT_LEASE_TERMS,
+        on_fault: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Take where the balances are, the time, when a lease is worth it, and whom to tell of a bill over its hold."""
         self._clock = clock
+        self._on_fault = on_fault
         self._balances = Balances(table, clock)
         self._tokens = TakenAhead(self._balances)
         self._leases = Leases(table, self._balances, clock, lease_terms)
@@ -98,7 +106,8 @@ class PurseLedger:
     async def _settle(self, principal: Principal, parts: tuple[Part, ...], billed: int, granted: "Granted") -> Settled:
         claim = granted.claim
         surplus = sum(part.nano_usd for part in parts) - billed
-        if surplus < 0:
+        if surplus < 0:  # a real bill counts, whatever is left
+            self._on_fault("billed_beyond_hold")
             await self._balances.give_back(principal.tenant, parts[-1].period, surplus)
         for part in reversed(parts):
             back = max(0, min(part.nano_usd, surplus))

@@ -45,7 +45,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     aws, https = AwsClients(stand_in(settings), settings.dynamodb), HttpxTransport()
     telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
     state = state_on(settings.state, aws, clock, telemetry.fault)
-    ledger = PurseLedger(state.ledger, clock)
+    ledger = PurseLedger(state.ledger, clock, on_fault=telemetry.fault)
     usage = LedgerUsage(state.ledger, clock, state.usage_pace, telemetry.fault)
     answers = _answers(settings, aws, clock)
     transports = transports_over(https, aws)
