@@ -366,6 +366,21 @@ async def test_new_limits_are_followed_before_anything_is_taken() -> None:
     assert bank.charged() == 1_950
 
 
+@pytest.mark.parametrize("limits", [LIMITS, replace(LIMITS, day_nano_usd=10**9, month_nano_usd=10**9)])
+async def test_a_lowered_limit_binds_the_next_request_whatever_a_process_has_in_its_purse_or_lease(
+    limits: Limits,
+) -> None:
+    bank = Bank(limits)
+    ledger = bank.process()
+    for _ in range(20):
+        await bank.serve(ledger, 20, 10)
+    assert bank.charged() > 200  # more is held than was billed
+    lower = Principal("acme", frozenset(), (), replace(limits, day_nano_usd=100, version=1))
+    with pytest.raises(BudgetSpent):
+        await ledger.take(lower, Claim(1, 1))
+    assert (bank.charged(), bank.table.items["acme", "B"]["x"]) == (200, 0)
+
+
 async def test_new_defaults_of_the_deployment_are_followed_by_tenants_that_have_no_limits_of_their_own() -> None:
     bank = Bank()
     ledger = bank.process()

@@ -19,6 +19,7 @@ from embedge.core.balance_forms import Period, nearly_spent
 from embedge.core.gcra import Tier
 from embedge.core.hold import HoldAccount, PaidAttempt
 from embedge.core.lease import DEFAULT_LEASE_TERMS, LeaseTerms
+from embedge.core.limit_change import limit_change
 from embedge.core.request import Principal
 from embedge.ports import Clock, LedgerTable
 
@@ -71,6 +72,7 @@ class PurseLedger:
         tenant = principal.tenant
         self._demand.note(tenant, claim.nano_usd)
         await self._empty_what_is_due(tenant)
+        await self._give_back_what_is_of_other_limits(principal)
         paid = self._from_purse(tenant, claim.nano_usd)
         try:
             missing = replace(claim, nano_usd=claim.nano_usd - sum(part.nano_usd for part in paid))
@@ -171,6 +173,13 @@ class PurseLedger:
         if idle is not None:
             await self._empty(idle)
         await self._leases.end_what_is_due(tenant)
+
+    async def _give_back_what_is_of_other_limits(self, principal: Principal) -> None:
+        """Hold nothing beyond a change of limits: who has lowered a budget means the next request already."""
+        seen = self._balances.seen(principal.tenant)
+        if seen is not None and limit_change(seen, principal.limits):
+            await self._leases.end(principal.tenant)
+            await self._empty(principal.tenant)
 
     def _holds_too_much(self, tenant: str, purse: _Purse) -> bool:
         seen = self._balances.seen(tenant)

@@ -153,7 +153,7 @@ _USAGE: Node = {
     "groups": _groups({"day": string(), "model": string(), "bot": string(), "project": string()}, required=0),
     "budgets": {
         "type": "array",
-        "description": "The budgets that bind. What is taken is spent, or held for requests under way.",
+        "description": "The budgets that bind. What is taken is spent, or held for requests under way and next ones.",
         "items": _object(
             {
                 "period": {"enum": ["day", "month", "total"]},
