@@ -187,7 +187,7 @@ def _banner(address: Address, token: str, folder: Path, *, offer_openai: bool) -
     base = f"http://{address.named()}:{address.port}/v1"
     openai = "and, with your OPENAI_API_KEY, text-embedding-3-small and -large" if offer_openai else ""
     return f"""
-Embedge is running, all on this machine. Models: all-MiniLM-L6-v2 (alias local/minilm) {openai}
+Embedge is running, all on this machine. Models: all-MiniLM-L6-v2 (or local/minilm) {openai}
 
   Base URL  {base}
   Token     {token}

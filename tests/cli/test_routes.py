@@ -209,6 +209,12 @@ def test_a_route_that_is_not_there_is_an_error_of_one_line(laptop: Laptop, comma
     assert "embedge routes list" in laptop.refused("routes", command, "small")
 
 
+@pytest.mark.parametrize("command", ["show", "delete", "verify"])
+def test_whoever_gives_a_name_that_callers_use_is_told_its_alias(laptop: Laptop, command: str) -> None:
+    laptop.done("routes", "apply", laptop.file("a.json", document(names=["team/small"])))
+    assert "Use its alias: small" in laptop.refused("routes", command, "team/small")
+
+
 def test_what_cannot_be_read_is_not_shown_but_can_be_removed(laptop: Laptop) -> None:
     laptop.done("routes", "list")
     laptop.keep("small", "{}")

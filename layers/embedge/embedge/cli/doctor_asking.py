@@ -26,7 +26,7 @@ _MENDS = {
     "upstream_unavailable": "look at the target above, and at the provider's status page",
     "upstream_timeout": "look at the target above, and at its read_timeout_s",
     "upstream_invalid_response": "look at the target above: it does not speak its wire format",
-    "service_unavailable": "look at DynamoDB, at the function's role, and at its log",
+    "service_unavailable": "look at the target's secret, at DynamoDB, at the router's rights, and at its log",
 }
 _OTHERWISE = "look for the request in the function's log by its id"
 

@@ -73,6 +73,7 @@ def keys_list(place: Place) -> None:
 @click.pass_obj
 def keys_retire(place: Place, kid: str, *, yes: bool) -> None:
     """Take a key out at once: within 30 seconds, all of its tokens are refused."""
+    run(place, lambda operation: _document(operation, kid))
     if not yes:
         click.confirm(f"Retire {kid} now? Every token that it has signed will be refused.", abort=True)
     run(place, lambda operation: _retire(operation, kid))
@@ -107,10 +108,16 @@ async def _rotate(operation: Operation, algorithm: OwnAlgorithm, overlap_s: int)
     return pair.kid, retiring
 
 
-async def _retire(operation: Operation, kid: str) -> None:
+async def _document(operation: Operation, kid: str) -> str:
+    """Return a published key as it is in Control."""
     seen = (await operation.control.query(KEYS)).get(kid)
     if seen is None:
         raise EmbedgeError(f"There is no key {kid}. `embedge keys list` shows those that there are.")
+    return seen
+
+
+async def _retire(operation: Operation, kid: str) -> None:
+    seen = await _document(operation, kid)
     await operation.signing_keys.forget(kid)
     if not await operation.control.replace(KEYS, kid, seen, None):
         raise EmbedgeError(f"Somebody else has just changed {kid}. Try again.")

@@ -1,7 +1,7 @@
 """How does an operator handle the models that callers may name? `routes plan, apply, list, show, delete, verify`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -117,7 +117,7 @@ def routes_verify(place: Place, aliases: tuple[str, ...], *, take_out: bool) -> 
     async def verify(operation: Operation) -> list[Watched]:
         documents = await _documents(operation)
         if missing := [alias for alias in aliases if alias not in documents]:
-            raise InvalidValue(_no_route(missing[0]))
+            raise InvalidValue(_no_route(missing[0], documents))
         verification = Verification(operation.control, operation.probing, operation.clock)
         return [
             await verification.check(alias, documents[alias], take_out=take_out)
@@ -144,12 +144,17 @@ def _one(place: Place, alias: str) -> str:
     """Return a route's document as it is in Control."""
     documents = run(place, _documents)
     if alias not in documents:
-        raise click.ClickException(_no_route(alias))
+        raise click.ClickException(_no_route(alias, documents))
     return documents[alias]
 
 
-def _no_route(alias: str) -> str:
-    return f"There is no route {alias}. `embedge routes list` shows those that there are."
+def _no_route(name: str, documents: Mapping[str, str]) -> str:
+    """Say that it is no alias, and whose name it is where callers may use it."""
+    for alias, document in sorted(documents.items()):
+        read = read_route(document)
+        if isinstance(read, RouteDocument) and name in read.route.answers_to():
+            return f"{name} is a name of the route {alias}. Use its alias: {alias}"
+    return f"There is no route {name}. `embedge routes list` shows those that there are."
 
 
 async def _documents(operation: Operation) -> dict[str, str]:
