@@ -142,7 +142,20 @@ def test_a_missing_key_is_found_and_what_needs_it_says_so(ward: Ward) -> None:
     with ward.router() as url:
         failed = ward.failed(url)
     assert "embedge keys init" in failed["keys"]
-    assert failed.keys() == {"keys", "token"}
+    assert failed.keys() == {"keys"}  # nobody is told that a token was refused that was never made
+
+
+def test_a_key_that_retires_soon_is_told_unless_another_follows_and_signs_all_the_same(ward: Ward) -> None:
+    kid = ward.laptop.pems()[0].stem
+    ward.laptop.done("keys", "rotate", "--overlap-days", "0")
+    with ward.router() as url:
+        assert ward.failed(url) == {}
+        for pem in ward.laptop.pems():
+            if pem.stem != kid:
+                pem.unlink()
+        failed = ward.failed(url)
+    assert "embedge keys rotate" in failed["keys"]
+    assert failed.keys() == {"keys"}
 
 
 def test_a_key_that_is_not_published_or_is_another_s_is_found(ward: Ward) -> None:

@@ -64,6 +64,7 @@ class Router:
     def __init__(self, base: str, token: str | None) -> None:
         """Take where it is, and the token, None where there is none."""
         self.base = base.rstrip("/")
+        self.has_token = token is not None
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._client = httpx.AsyncClient(
             headers={**headers, "X-Bot-ID": "embedge-doctor"}, timeout=httpx.Timeout(_LONGEST_S, connect=_CONNECT_S)

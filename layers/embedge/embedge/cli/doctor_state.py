@@ -35,8 +35,8 @@ async def key_finding(operation: Operation) -> Finding:
     if not is_of(documents[kid], pair.public_jwk):
         what = f"what is published as {kid} is the public part of another key"
         return Finding("keys", "fail", what, "run `embedge keys init`, and ask who wrote it")
-    if retires_s(documents[kid]) - now_s < _SOON_S:
-        what = f"{kid}, which signs, retires in less than a week"
+    if max(retires_s(documents[one]) for one in private if one in documents) - now_s < _SOON_S:
+        what = f"{kid}, which signs, retires in less than a week, and none follows it"
         return Finding("keys", "fail", what, "run `embedge keys rotate`")
     others = len(documents) - 1
     return Finding("keys", "ok", f"{kid} signs, and is published{f', beside {others} more' if others else ''}")

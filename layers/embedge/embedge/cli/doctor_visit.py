@@ -40,8 +40,7 @@ class Patient:
 async def visit(patient: Patient) -> AsyncIterator[Finding]:
     """Look at everything; what cannot be looked at for what was found before is skipped, and says so."""
     operation, began_s = patient.operation, patient.operation.clock.now_s()
-    keys = await key_finding(operation)
-    yield keys
+    yield await key_finding(operation)
     documents, unread = await _documents(operation)
     if unread is not None:
         yield unread
@@ -51,7 +50,7 @@ async def visit(patient: Patient) -> AsyncIterator[Finding]:
     for route in routes.values():
         for finding in await target_findings(operation, route):
             yield finding
-    router = await _router(patient, keys)
+    router = await _router(patient)
     try:
         async for finding in _ask(patient, router, routes, began_s):
             yield finding
@@ -69,15 +68,16 @@ async def _documents(operation: Operation) -> tuple[Mapping[str, str], Finding |
         return {}, Finding("routes", "fail", error.message, "look at DynamoDB, and at your own rights to Control")
 
 
-async def _router(patient: Patient, keys: Finding) -> Router | Finding:
+async def _router(patient: Patient) -> Router | Finding:
     """Return who is asked; or why nobody can be."""
     if patient.url is None:
         mend = "start it with `make run`, or say where it is with --url"
         return Finding("endpoint", "fail", "no router runs on this state", mend)
-    if keys.outcome != "ok":
-        return Router(patient.url, None)
     operation = patient.operation
-    token = await mint(operation, tenant=patient.tenant, scopes=ISSUED_SCOPES, models=("*",), lifetime_s=_TOKEN_S)
+    try:
+        token = await mint(operation, tenant=patient.tenant, scopes=ISSUED_SCOPES, models=("*",), lifetime_s=_TOKEN_S)
+    except EmbedgeError:  # what is said of the keys says why
+        return Router(patient.url, None)
     return Router(patient.url, token)
 
 
@@ -104,6 +104,9 @@ async def _asked(
         yield health.refusal("endpoint", f"{router.base} is not well")
         return
     yield Finding("endpoint", "ok", f"{router.base} answers in {health.took_ms:.0f} ms")
+    if not router.has_token:
+        yield Finding("token", "skip", "none can be made, so nothing further is asked", "mend the signing key")
+        return
     listed = await router.get("/models")
     if not listed.is_good():
         yield listed.refusal("token", "a fresh token is refused")
