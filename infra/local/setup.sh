@@ -62,7 +62,7 @@ find_python() {
 
 make_venv() {
     find_python
-    say "making $venv with $("$python" --version), once (about 150 MB to download)"
+    say "making $venv with $("$python" --version), once (some 130 MB to download)"
     find "$venv" -mindepth 1 -maxdepth 1 ! -path "$mark" -exec rm -rf {} +
     "$python" -m venv "$venv"
     identity >"$made"
