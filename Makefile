@@ -53,7 +53,7 @@ bench-cost: # dollars for a million requests of six kinds, from what `make bench
 bench-server: # the local server under load, hits and misses, 1, 32 and 256 at once; ARGS="--leak 200000" looks for a leak
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.server.bench $(ARGS)
 
-test-sam-local: # `sam local start-api` in real containers; red where no container engine can be had
+test-sam-local: # `sam local start-api`, and a deployed stack, in real containers; red where no container engine can be had
 	@$(SETUP) test && sh tests/tools/setup.sh sam ministack runtime && \
 	EMBEDGE_REQUIRE_CONTAINERS=1 exec $(PYTHON) -m pytest --quiet tests/containers
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -43,8 +45,15 @@ class Engine:
         return done.stdout.decode()
 
 
-def lacking() -> str | None:
-    """What keeps an engine from being had on this machine, None where nothing does."""
+def need_engine(suite: str) -> None:
+    """Skip what needs one where none can be had, or fail it where EMBEDGE_REQUIRE_CONTAINERS says that one must."""
+    if reason := _lacking():
+        if os.environ.get("EMBEDGE_REQUIRE_CONTAINERS") == "1":
+            pytest.fail(f"{suite} needs {reason}")
+        pytest.skip(f"SKIPPED {suite}: {reason}")
+
+
+def _lacking() -> str | None:
     missing = [program for program in _PROGRAMS if shutil.which(program, path=_PATH) is None]
     if missing:
         return f"{', '.join(missing)} (on Debian, as root: apt-get install --no-install-recommends docker.io iptables)"

@@ -1,6 +1,7 @@
 """What do functions run in? A container image like Lambda's, made of this machine's own files and of no registry.
 
-Python 3.13 at /var/lang, Lambda's runtime client at /var/runtime, and as much of a Debian as these and SAM need.
+Python 3.13 at /var/lang, Lambda's runtime client at /var/runtime, the emulator of Lambda's side of it (it comes with
+SAM), and as much of a Debian as these and SAM need.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ exec /var/lang/bin/python3.13 -m awslambdaric "$_HANDLER"
 """,
     "lambda-entrypoint.sh": """#!/bin/sh
 if [ $# -ge 1 ]; then export _HANDLER="$1"; fi
-exec /var/runtime/bootstrap
+if [ -n "${AWS_LAMBDA_RUNTIME_API:-}" ]; then exec /var/runtime/bootstrap; fi
+exec /usr/local/bin/aws-lambda-rie /var/runtime/bootstrap
 """,
 }
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -99,6 +101,8 @@ def _fill(into: tarfile.TarFile) -> None:
         into.add(shared, inside)
     (client,) = (ROOT / ".tools/runtime/lib").glob("python3.13/site-packages")
     into.add(client, "var/runtime", filter=lambda entry: None if "/_virtualenv" in entry.name else entry)
+    (emulator,) = (ROOT / ".tools/sam/lib").glob("python3*/site-packages/samcli/local/rapid/aws-lambda-rie-x86_64")
+    into.add(emulator, "usr/local/bin/aws-lambda-rie", filter=_executable)
     into.add("/etc/ssl/certs/ca-certificates.crt", "etc/ssl/certs/ca-certificates.crt")
     for name, text in _FILES.items():
         _write(into, name, text)
@@ -130,6 +134,10 @@ def _write(into: tarfile.TarFile, name: str, text: str) -> None:
 
 def _wanted(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if _LEFT_OUT.search(f"/{entry.name}") else entry
+
+
+def _executable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    return entry.replace(mode=0o755, deep=False)
 
 
 def _shared(binaries: Iterable[Path]) -> list[Path]:

@@ -1,6 +1,6 @@
 """Does `sam local start-api` serve the built function, in a container that has nothing but what is shipped?
 
-`make test-sam-local` runs this alone, and fails where no engine can be had.
+`make test-sam-local` runs this and its neighbour, and fails where no engine can be had.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +18,14 @@ import openai
 import pytest
 
 from infra.local.routes import embedded_model
-from tests.containers.engine import Engine, container_engine, lacking
+from tests.containers.engine import Engine, container_engine, need_engine
 from tests.containers.image import make
 from tests.e2e.curl import curl
 from tests.e2e.deploy import build
 from tests.e2e.ministack import Ministack, ministack
+from tests.e2e.sagemaker import sagemaker
 from tests.e2e.tables import VARIABLES, fill
-from tests.e2e.tools import NO_ACCOUNT, ROOT, SAM, need
+from tests.e2e.tools import NO_ACCOUNT, SAM, need
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -53,15 +53,12 @@ class Local:
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     need("sam local", "python3.13", "sam", "ministack", "runtime")
-    if reason := lacking():
-        if os.environ.get("EMBEDGE_REQUIRE_CONTAINERS") == "1":
-            pytest.fail(f"sam local needs {reason}")
-        pytest.skip(f"SKIPPED sam local: {reason}")
+    need_engine("sam local")
     folder = tmp_path_factory.mktemp("sam-local")
     built = build(folder / "built")
     with (
         container_engine() as engine,
-        _model(engine.gateway) as model,
+        sagemaker(host=engine.gateway) as model,
         ministack("dynamodb", "sts", host=engine.gateway) as aws,
     ):
         image = make(engine)
@@ -114,21 +111,6 @@ def _told(folder: Path, aws: Ministack) -> Path:
     variables = {**VARIABLES, "EMBEDGE_ANSWERS_BUCKET": "", "AWS_ENDPOINT_URL_DYNAMODB": aws.endpoint}
     (file := folder / "variables.json").write_text(json.dumps({"ApiFunction": variables}))
     return file
-
-
-@contextmanager
-def _model(host: str) -> Generator[str]:
-    """Serve the model at this address of the machine; give its URL."""
-    command = (sys.executable, "-m", "infra.local.sagemaker", "--host", host)
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield f"http://{host}:{json.loads(process.stdout.readline())['port']}"
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        process.wait(10)
 
 
 @contextmanager

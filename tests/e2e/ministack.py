@@ -40,6 +40,7 @@ ALL_OPTIONS = (*WHOLE_STACK, "acm", "cloudwatch", "kms", "route53", "sns", "ssm"
 _EXTRAS = "ministack_extras.py"
 _START_S = 30.0
 _STOP_S = 10.0
+_ENGINE_S = 120  # for one copy of a layer into a container, by a machine that does other things too
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,19 @@ class Ministack:
 
 @contextmanager
 def ministack(
-    *services: str, iam: Literal["enforced", "ignored"] = "ignored", host: str = "127.0.0.1"
+    *services: str,
+    iam: Literal["enforced", "ignored"] = "ignored",
+    host: str = "127.0.0.1",
+    engine: str | None = None,
 ) -> Generator[Ministack]:
     """One with these services, empty and forgotten afterwards: `with ministack(*DYNAMODB) as aws`.
 
     With IAM enforced, each function may do what its role says and nothing else. `host` is an address of this machine.
+    Functions run in containers where `engine` is the URL of what runs these, else in ministack's own interpreter.
     """
     with tempfile.TemporaryDirectory(prefix="ministack-") as folder:
         started = Ministack(_free_port(host), Path(folder) / "log", host)
-        process = _start(started, services, iam)
+        process = _start(started, services, iam, engine)
         try:
             _wait_until_healthy(started, process)
             yield started
@@ -79,7 +84,7 @@ def ministack(
             _stop(process)
 
 
-def _start(started: Ministack, services: tuple[str, ...], iam: str) -> subprocess.Popen[bytes]:
+def _start(started: Ministack, services: tuple[str, ...], iam: str, engine: str | None) -> subprocess.Popen[bytes]:
     # The functions inherit its environment, so it gets none of ours (env -i): on Lambda they have none of it.
     folder = started.log.parent
     variables = {
@@ -91,7 +96,7 @@ def _start(started: Ministack, services: tuple[str, ...], iam: str) -> subproces
         "GATEWAY_PORT": str(started.port),
         "SERVICES": ",".join(services),
         "AUTH": "true" if iam == "enforced" else "false",
-        "LAMBDA_EXECUTOR": "local",
+        **_executor(engine),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
@@ -106,6 +111,18 @@ def _start(started: Ministack, services: tuple[str, ...], iam: str) -> subproces
     with started.log.open("wb") as log:
         # A session of its own, so that its functions' processes can be ended with it.
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def _executor(engine: str | None) -> dict[str, str]:
+    if engine is None:
+        return {"LAMBDA_EXECUTOR": "local"}
+    # Strict, or it would quietly use its own interpreter where the engine does not answer.
+    return {
+        "LAMBDA_EXECUTOR": "docker",
+        "LAMBDA_STRICT": "1",
+        "DOCKER_HOST": engine,
+        "MINISTACK_DOCKER_TIMEOUT": str(_ENGINE_S),
+    }
 
 
 def _wait_until_healthy(started: Ministack, process: subprocess.Popen[bytes]) -> None:
