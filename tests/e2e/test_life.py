@@ -49,6 +49,13 @@ import boto3
 zone = boto3.client("route53").create_hosted_zone(Name="example.com", CallerReference="test")["HostedZone"]["Id"]
 print(zone.rsplit("/", 1)[1])
 """
+_CACHED = """
+import boto3, json, sys
+stack = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"][0]
+table = next(one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "CacheTable")
+pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table, ProjectionExpression="k")
+print(json.dumps([item["k"]["B"].hex() for page in pages for item in page["Items"]]))
+"""
 _STATUS = """
 import boto3, json, sys
 stack = boto3.client("cloudformation").describe_stacks(StackName=sys.argv[1])["Stacks"][0]
@@ -62,15 +69,16 @@ print(json.dumps([stack["StackStatus"], alias, versions]))
 
 def test_an_update_that_turns_everything_on_loses_nothing_and_brings_a_model_with_its_route(deployed: Deployed) -> None:
     before = embedded(deployed, "known before the update")
-    spent = taken(deployed)
+    spent, kept = taken(deployed), cached(deployed)
     _, version, _ = state(deployed)
     zone = run(SAM_PYTHON, "-c", _ZONE, environment=deployed.aws.environment).strip()
     updated = changed(deployed, HostedZoneId=zone, **OPTIONS)
     status, newer, versions = state(updated)  # an old version would cost what its snapshot does
     assert (status, versions) == ("UPDATE_COMPLETE", ["$LATEST", newer])
     assert newer != version
-    again = embedded(updated, "known before the update")
-    assert again.headers["x-embedge-cache"] == "hits=1; misses=0"
+    assert kept
+    assert kept <= cached(updated)
+    again = hit(updated, "known before the update")
     assert again.headers["x-ratelimit-limit-requests"] == "5000"
     assert again.json()["data"] == before.json()["data"]
     assert taken(updated) >= spent > 0
@@ -82,18 +90,21 @@ def test_an_update_that_cannot_be_made_is_rolled_back_and_nobody_notices(deploye
     template = yaml.safe_load((broken / "template.yaml").read_text())
     template["Resources"]["ApiFunction"]["Properties"]["CodeUri"] = "s3://no-such-bucket/no-such-code"
     (broken / "template.yaml").write_text(yaml.safe_dump(template))
-    before = state(deployed)
+    before, kept = state(deployed), cached(deployed)
     with pytest.raises(AssertionError, match="ROLLBACK"):
         changed(replace(deployed, built=broken), LogLevel="DEBUG")
     assert state(deployed) == ["UPDATE_ROLLBACK_COMPLETE", *before[1:]]
-    assert embedded(deployed, "known before the update").headers["x-embedge-cache"] == "hits=1; misses=0"
+    assert kept <= cached(deployed)
+    hit(deployed, "known before the update")
 
 
 def test_an_option_that_is_turned_off_takes_what_it_brought_with_it(deployed: Deployed) -> None:
+    kept = cached(deployed)
     # What is not given stays as it was, so each says its default.
     parameters = yaml.safe_load((deployed.built / "template.yaml").read_text())["Parameters"]
     plain = changed(deployed, **{name: str(parameters[name]["Default"]) for name in (*OPTIONS, "HostedZoneId")})
-    assert embedded(plain, "known before the update").headers["x-embedge-cache"] == "hits=1; misses=0"
+    assert kept <= cached(plain)
+    hit(plain, "known before the update")
     unknown = embedded(plain, "known before the update", OWN_MODEL)
     assert (unknown.status, unknown.error()["code"]) == (404, "model_not_found")
 
@@ -108,6 +119,20 @@ def embedded(deployed: Deployed, text: str, model: str = MODEL) -> Answer:
     return curl(
         f"{deployed.url}/v1/embeddings", *deployed.bearer(), "--header", "Content-Type: application/json", body=body
     )
+
+
+def hit(deployed: Deployed, text: str) -> Answer:
+    """What is answered from the cache. A busy machine may be slower once than a lookup has time: a miss, and no fault."""
+    for _ in range(3):
+        answer = embedded(deployed, text)
+        if answer.headers["x-embedge-cache"] == "hits=1; misses=0":
+            return answer
+    raise AssertionError(f"never a hit: {answer.headers}")
+
+
+def cached(deployed: Deployed) -> set[str]:
+    """The keys of what the cache's table holds."""
+    return set(json.loads(run(SAM_PYTHON, "-c", _CACHED, STACK, environment=deployed.aws.environment)))
 
 
 def taken(deployed: Deployed) -> float:
