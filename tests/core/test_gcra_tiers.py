@@ -84,6 +84,20 @@ def most_beyond(uses: list[tuple[int, int]], per_minute: int) -> float:
     return worst
 
 
+def test_who_is_always_a_little_too_late_gets_the_second_tier_with_the_last_update() -> None:
+    rates, item = Rates((Rate("requests", 60, 100),)), None
+    late = Asker(1, _NOW_US, ("default", "over-limit"))
+    faster: list[tuple[int, tuple[Tier, ...]]] = [(1, ("flex",)), (1, ("default",)), (59, ("default",))]
+    for units, tiers in faster:
+        other = Asker(units, _NOW_US, tiers, seen=item)
+        item = other.send(rates, item)
+        assert other.verdict == tiers[0]
+        item = late.send(rates, item)
+        assert not late.done
+    late.send(rates, item)
+    assert (late.verdict, late.updates) == ("over-limit", rates.most_updates())
+
+
 @given(
     st.data(),
     st.integers(1, 300),

@@ -3,7 +3,7 @@
 An attribute holds a theoretical arrival time in microseconds, which only grows: `g` that of what is guaranteed, `c`
 that of all there is room for. What is guaranteed needs `g` and moves both; what goes beyond needs `c`, and moves that
 alone. The idle form goes first, then the busy form without a lower bound: each refusal shows one of the attributes to
-be busy that seemed idle, so one write more than there are attributes settles it at the latest.
+be busy that seemed idle, or a tier to be full, so one write for each attribute and each tier settles it at the latest.
 """
 
 from dataclasses import dataclass
@@ -140,8 +140,11 @@ class Rates:
         return min((rate.state(item, now_us) for rate in self.rates), key=lambda state: state.remaining)
 
     def most_updates(self) -> int:
-        """Return after how many updates it is decided at the latest: each but the first shows an attribute busy."""
-        return 1 + 2 * len(self.rates)
+        """Return after how many updates it is decided at the latest.
+
+        Each that is refused shows an attribute busy that seemed idle, or the first of two tiers full.
+        """
+        return 2 + 2 * len(self.rates)
 
 
 def _moved(pushed: tuple[str, int], item: Item | None, want: Want, latest_us: int | None) -> ConditionalUpdate:
