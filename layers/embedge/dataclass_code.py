@@ -88,7 +88,7 @@ def noted(site: Path) -> dict[str, CodeType]:
         texts[text] = compile(text, "<string>", "exec")
         builtins.exec(texts[text], *scopes)  # noqa: S102 (what dataclass does itself)
 
-    dataclasses.exec = execute  # type: ignore[attr-defined]
+    dataclasses.exec = execute  # type: ignore[attr-defined]  # shadows the builtin in that module alone
     sys.path.insert(0, str(site))
     sys.meta_path.insert(0, Strangers())
     for file in sorted(site.glob("embedge/**/*.py")):

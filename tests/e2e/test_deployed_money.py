@@ -88,6 +88,19 @@ def test_an_alarm_that_goes_off_blocks_its_tenant_and_its_end_lets_it_in(deploye
     operator(deployed, "tenant", "put", "spender", "--no-alarm")
 
 
+def test_a_spent_budget_refuses_what_costs_and_serves_what_does_not(deployed: Deployed) -> None:
+    token = deployed.mint("--tenant", "frugal")
+    # A token costs 10 nano-dollars, so these are ten tokens: one word, and no sentence after it.
+    operator(deployed, "tenant", "put", "frugal", "--budget", "month=0.00000010")
+    assert asked(deployed, token, "enough").status == 200
+    refused = asked(deployed, token, "a text that nobody has paid for")
+    assert (refused.status, refused.error()["code"]) == (429, "insufficient_quota")
+    assert refused.headers["x-should-retry"] == "false"
+    again = asked(deployed, token, "enough")
+    assert (again.status, again.headers["x-embedge-cache"]) == (200, "hits=1; misses=0")
+    assert float(again.headers["x-embedge-cost-usd"]) == 0
+
+
 def logged(when_ms: int, bot: str, **more: Any) -> tuple[int, str]:
     stream = io.StringIO()
     day = datetime.fromtimestamp(when_ms / 1000, UTC).date().isoformat()
