@@ -13,10 +13,10 @@ run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
 token: # a bearer token for what `make run` started
 	@$(SETUP) run && .venv/bin/embedge keys init >/dev/null && exec .venv/bin/embedge token mint
 
-bench: # what the function takes under Lambda's runtime client, beside a naive one; ARGS="--only '100 misses'"
+bench: # what `sam build` makes, under Lambda's runtime client, beside a naive one; ARGS="--only '100 misses'"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.function.bench $(ARGS)
 
-bench-quick: # the same in under a minute
+bench-quick: # that in under a minute
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.function.bench --quick
 
 bench-corpus: # real passages, twice, through openai-python and what `make run` started; ARGS="--inputs 500"
@@ -38,8 +38,8 @@ bench-limits: # the largest requests: memory and time
 bench-mutated: # 100,000 garbled replies of DynamoDB, read by the lean client as by aiobotocore's; ARGS="--seed 1"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.mutated_replies $(ARGS)
 
-bench-cold: # init, first and warm request under Lambda's runtime emulator, beside a naive function; ARGS="--rounds 9"
-	@$(SETUP) test && sh tests/tools/setup.sh sam && exec $(PYTHON) -m benchmarks.function.cold $(ARGS)
+bench-cold: # the same under Lambda's runtime emulator: init, first and warm request, memory; ARGS="--rounds 9"
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.function.cold $(ARGS)
 
 bench-stampede: # many requests for one new text at once: how often the model is called
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.stampede

@@ -1,19 +1,21 @@
 """What is deployed, and what would be of the naive function? Both are built here, each once for what it is made of.
 
-Ours comes from the Makefiles that `sam build` runs. The naive one has the same packages at the same versions, as pip
-installs them, with their bytecode: `sam build` ships none, and a start without it takes two to three times as long.
+Ours is what `sam build` left. The naive one has the same packages at the same versions, as pip installs them, with
+their bytecode: `sam build` ships none of its own accord, and a start without it takes two to three times as long.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+from tests.e2e.sam_build import made, sam_built
+
 ROOT = Path(__file__).parents[2]
-_Make = Callable[[Path], None]
 _BUILT = ROOT / "build" / "function"
 _DEPENDENCIES = ROOT / "layers" / "dependencies"
 _RUNTIME = ROOT / ".tools" / "runtime" / "lib" / "python3.13" / "site-packages"
@@ -30,31 +32,24 @@ class Built:
 
 def build() -> Built:
     """Build what has changed. Raises: SystemExit where that fails, after what failed has said why."""
-    _run("sh", "tests/tools/setup.sh", "runtime")
+    _run("sh", "tests/tools/setup.sh", "sam", "runtime")
     python = Path(_run("sh", "layers/python313.sh").strip())
-    recipes = [*_DEPENDENCIES.iterdir(), *(ROOT / "layers").glob("*.*")]
-    dependencies = _made("dependencies", recipes, _layer("dependencies", "DependenciesLayer")) / "python"
-    package = (
-        _made("package", (ROOT / "layers" / "embedge").rglob("*.py"), _layer("embedge", "EmbedgeLayer")) / "python"
-    )
-    ours = _made("ours", (ROOT / "functions" / "api").iterdir(), _function)
-    packages = _made("naive-packages", recipes, _as_pip_does(python)) / "python"
-    naive = _made("naive", (ROOT / "benchmarks" / "naive").glob("*.py"), _naive(python))
-    return Built(python, (ours, dependencies, package, _RUNTIME), (naive, packages, _RUNTIME))
+    _compile(python, _RUNTIME)  # Lambda's own is compiled, and no function that is measured writes anything
+    recipes = [path for path in (*_DEPENDENCIES.iterdir(), *(ROOT / "layers").glob("*.*")) if path.is_file()]
+    packages = made(_BUILT / "naive-packages", recipes, _as_pip_does(python)) / "python"
+    naive = made(_BUILT / "naive", (ROOT / "benchmarks" / "naive").glob("*.py"), _naive(python))
+    return Built(python, (*deployed_folders(sam_built()), _RUNTIME), (naive, packages, _RUNTIME))
 
 
-def _layer(folder: str, name: str) -> _Make:
-    def make(into: Path) -> None:
-        _run("make", "-s", "-C", f"layers/{folder}", f"build-{name}", f"ARTIFACTS_DIR={into}")
-
-    return make
-
-
-def _function(into: Path) -> None:
-    _run("make", "-s", "-C", "functions/api", "build-ApiFunction", f"ARTIFACTS_DIR={into}")
+def deployed_folders(built: Path) -> tuple[Path, Path, Path]:
+    """Return where the template that `sam build` left has the api function's code, and its two layers for x86_64."""
+    resources = yaml.safe_load((built / "template.yaml").read_text())["Resources"]
+    layers = (resources[name]["Properties"]["ContentUri"] for name in ("DependenciesLayer", "EmbedgeLayer"))
+    dependencies, package = (built / layer / "python" for layer in layers)
+    return built / resources["ApiFunction"]["Properties"]["CodeUri"], dependencies, package
 
 
-def _as_pip_does(python: Path) -> _Make:
+def _as_pip_does(python: Path) -> Callable[[Path], None]:
     def install(into: Path) -> None:
         _run("make", "-s", "-C", "layers/dependencies", "install", "MACHINE=x86_64", f"ARTIFACTS_DIR={into}")
         _compile(python, into)
@@ -62,7 +57,7 @@ def _as_pip_does(python: Path) -> _Make:
     return install
 
 
-def _naive(python: Path) -> _Make:
+def _naive(python: Path) -> Callable[[Path], None]:
     def copy(into: Path) -> None:
         shutil.copy(ROOT / "benchmarks" / "naive" / "app.py", into)
         _compile(python, into)
@@ -73,21 +68,6 @@ def _naive(python: Path) -> _Make:
 def _compile(python: Path, folder: Path) -> None:
     # The grammars of other Pythons that some packages test with cannot be compiled, and nobody imports them.
     subprocess.run([python, "-m", "compileall", "-q", "-q", folder], check=False)  # noqa: S603
-
-
-def _made(name: str, sources: Iterable[Path], make: _Make) -> Path:
-    """Return a folder, made anew where it was made of something else."""
-    summed = hashlib.sha256()
-    for source in sorted(path for path in sources if path.is_file()):
-        summed.update(str(source).encode() + b"\0" + source.read_bytes())
-    folder = _BUILT / name
-    stamp = folder / ".made-of"
-    if not stamp.exists() or stamp.read_text() != summed.hexdigest():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        make(folder)
-        stamp.write_text(summed.hexdigest())
-    return folder
 
 
 def _run(*command: str) -> str:

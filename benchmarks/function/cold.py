@@ -1,8 +1,8 @@
-"""How soon does what `sam build` makes answer under Lambda's own emulator, beside a naive function? `make bench-cold`.
+"""How soon does what `sam build` left answer under Lambda's own emulator, beside a naive function? `make bench-cold`.
 
 Each is started anew in every round, in turn; its requests ask for one text each that is in the table and nowhere
-nearer, over TLS. The naive function is measured with its bytecode and, as `sam build` ships it, without. Only ratios
-within one run mean anything: processor time is the one to trust on a machine that does other things too.
+nearer, over TLS. The naive function is measured with its bytecode and, as `sam build` by itself ships it, without. Only
+ratios within one run mean anything: processor time is the one to trust on a machine that does other things too.
 """
 
 import argparse
@@ -44,12 +44,12 @@ def _events(side: Side, count: int) -> list[bytes]:
 
 
 def _without_bytecode(program: Program, into: Path) -> Program:
-    """Return the same from folders that have none, and that none is written to, as on Lambda."""
+    """Return the same from folders that have none."""
     *own, runtime = program.folders
     for number, folder in enumerate(own):
         shutil.copytree(folder, into / str(number), ignore=shutil.ignore_patterns("__pycache__"), copy_function=os.link)
     folders = [*(into / str(number) for number in range(len(own))), runtime]
-    return replace(program, folders=folders, variables={**program.variables, "PYTHONDONTWRITEBYTECODE": "1"})
+    return replace(program, folders=folders)
 
 
 def _column(seen: Sequence[Started], ours: Sequence[Started]) -> Mapping[str, str]:

@@ -182,5 +182,6 @@ def variables_of(program: Program) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "an-example-of-a-secret",
         "AWS_SESSION_TOKEN": "an-example-of-a-session-token" * 20,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",  # these folders are read-only there: what ships no bytecode has none
         **program.variables,
     }

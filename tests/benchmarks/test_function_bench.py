@@ -73,7 +73,7 @@ def test_the_results_are_medians_and_their_ratio(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group("built")
 def test_both_functions_answer_every_case_as_it_says_under_lambdas_own_runtime_client() -> None:
-    need("function benchmark", "python3.13", "runtime")
+    need("function benchmark", "python3.13", "sam", "runtime")
     with both(build()) as (ours, naive, cloud, logs):
         bench = Bench(ours, naive, cloud, logs)
         warm = bench.cases([replace(case, rounds=1) for case in CASES])

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.e2e.tools import ROOT, SAM, SAM_PYTHON, run
+from tests.e2e.sam_build import sam_built
+from tests.e2e.tools import SAM, SAM_PYTHON, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,16 +38,8 @@ class Deployment:
 
 
 def build(into: Path) -> Path:
-    """Build the project into this folder, which must not exist: a folder for each function and layer."""
-    recipe = b"".join((ROOT / "layers" / name).read_bytes() for name in ("bytecode.mk", "python313.sh"))
-    # SAM's cache looks at a layer's own folder only, so what the Makefiles share is part of the cache's name.
-    folder = ROOT / ".aws-sam" / f"tests-{hashlib.sha256(recipe).hexdigest()[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two builds at once would write the same cached layer
-        run(SAM, "build", "--build-dir", folder / "build", "--cache-dir", folder / "cache")
-        shutil.copytree(folder / "build", into, copy_function=shutil.copy)
-    return into
+    """Copy what `sam build` made to this folder, which must not exist: a folder for each function and layer."""
+    return shutil.copytree(sam_built(), into, copy_function=shutil.copy)
 
 
 def deploy(built: Path, aws: Ministack, parameters: Mapping[str, str] | None = None) -> Deployment:
