@@ -18,7 +18,7 @@ from tests.fakes import FakeAnswers
 from tests.identity import Identity
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.routing import Router
 
     from embedge.core.request import Observation
 
@@ -70,7 +70,7 @@ class Caller:
         grant = Grant("embedge", "embedge", "acme", ISSUED_SCOPES, ("*",), now_s, now_s + 3600, "id")
         return sign(replace(grant, **changes), KEYS.kid, KEYS.pem)
 
-    def app_with(self, **changes: Any) -> FastAPI:
+    def app_with(self, **changes: Any) -> Router:
         """Return the API as it is, but for these changes to what it stands on."""
         return create_app(replace(self.serving, **changes))
 

@@ -16,7 +16,7 @@ from infra.local.listening import listen
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from fastapi import FastAPI
+    from starlette.routing import Router
     from starlette.types import ASGIApp
 
 
@@ -35,7 +35,7 @@ def served(app: ASGIApp) -> Generator[str]:
         listener.close()
 
 
-def through_lambda(app: FastAPI, *events: Mapping[str, Any]) -> list[dict[str, Any]]:
+def through_lambda(app: Router, *events: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the function's answer to each of these events, one after the other on one loop."""
     with asyncio.Runner() as runner:
         asyncio.set_event_loop(runner.get_loop())

@@ -17,7 +17,7 @@ from tests.functions.rest_event import rest_event
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from fastapi import FastAPI
+    from starlette.routing import Router
 
 _ADDRESS = "203.0.113.1"
 
@@ -27,7 +27,7 @@ class Flooded(Caller):
 
     def __init__(self) -> None:
         super().__init__()
-        self.flooded: FastAPI = self.app_with(requests_per_second_per_address=3)
+        self.flooded: Router = self.app_with(requests_per_second_per_address=3)
 
     async def asks(
         self, path: str = "/v1/embeddings", token: str | None = None, address: str = _ADDRESS, **headers: str

@@ -323,6 +323,21 @@ async def test_a_fault_of_our_own_tells_its_id_and_nothing_else(caplog: pytest.L
     assert caller.records.seen[0][1] == 500
 
 
+async def test_a_fault_in_any_other_call_tells_as_little(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        async def current(self) -> None:
+            raise RuntimeError(SECRET)
+
+    caller = Caller(routes=Broken())
+    response = await caller.send("GET", "/health")
+    error = error_of(response)
+    assert (response.status_code, error["type"], error["code"]) == (500, "server_error", "internal_error")
+    assert response.headers["x-request-id"] in error["message"]
+    assert caplog.text.count("Error") == 1
+    assert SECRET not in caplog.text + response.text
+    assert [status for _, status in caller.records.seen] == [500]
+
+
 async def test_a_client_that_leaves_during_its_upload_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     caller = Caller()
     sent: list[object] = []

@@ -3,45 +3,44 @@
 The address is the one that the connection comes from, or that API Gateway has seen; never one that a header names.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from embedge.api.address_refusal import is_exempt, too_often
-from embedge.api.received_body import receive as receive_body
+from embedge.api.embeddings import refused
+from embedge.api.envelope import OBSERVATION, REQUEST_ID
+from embedge.api.receiving import read_headers, receive_body
+from embedge.api.sending import send_answer
+from embedge.api.serving import Serving
 from embedge.core.address_rate import AddressRates
-from embedge.errors import EmbedgeError
-from embedge.ports import Authenticator, Clock
 
 
-@dataclass(frozen=True, slots=True)
 class AddressLimit:
-    """Who is counted, by what clock, whose tokens are looked at, and how an error is answered."""
+    """ASGI middleware, inside of the envelope."""
 
-    app: ASGIApp
-    per_second: int
-    rates: AddressRates
-    clock: Clock
-    authenticator: Authenticator
-    refuse: Callable[[Request, Exception], Awaitable[Response]]
+    def __init__(self, app: ASGIApp, rates: AddressRates, serving: Serving) -> None:
+        """Take what is inside, how often each address has asked, and the clock and the tokens of what is served."""
+        self._app = app
+        self._rates = rates
+        self._serving = serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or answer 429."""
-        if scope["type"] == "http":
-            wait_us = self.rates.wait_us(address_of(scope), int(self.clock.now_s() * 1_000_000))
-            request = Request(scope, receive)
-            if wait_us and not await is_exempt(request.headers.get("authorization"), self.authenticator):
-                with suppress(EmbedgeError):
-                    await receive_body(request)  # who still sends would not see the answer
-                answer = await self.refuse(request, too_often(self.per_second, wait_us))
-                await answer(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] == "http" and (wait_us := await self._wait_us(scope)):
+            await receive_body(scope, read_headers(scope), receive)  # who still sends would not see the answer
+            error = too_often(self._serving.requests_per_second_per_address, wait_us)
+            answer = refused(error, scope[REQUEST_ID], scope[OBSERVATION])
+            await send_answer(answer.status, answer.headers, answer.body, send)
+            return
+        await self._app(scope, receive, send)
+
+    async def _wait_us(self, scope: Scope) -> int:
+        """Return for how long a request is too early, 0 where it may pass."""
+        wait_us = self._rates.wait_us(address_of(scope), int(self._serving.clock.now_s() * 1_000_000))
+        authenticator = self._serving.services.authenticator
+        passes = not wait_us or await is_exempt(read_headers(scope).get("authorization"), authenticator)
+        return 0 if passes else wait_us
 
 
 def address_of(scope: Scope) -> str:

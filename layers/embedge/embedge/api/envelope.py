@@ -7,10 +7,11 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from embedge.api.error_table import error_answer
+from embedge.api.receiving import ClientLeft
+from embedge.api.sending import send_answer
 from embedge.core.request import Observation
 from embedge.errors import ServiceUnavailable
 from embedge.ports import Telemetry
@@ -57,7 +58,7 @@ class Envelope:
         self._underway.enter()
         try:
             await self._app(inner, receive, exchange.send)
-        except ClientDisconnect:
+        except ClientLeft:
             exchange.status = _CLIENT_LEFT
         except asyncio.CancelledError:  # the server stops: the last thing that this task does is to say so
             await exchange.fail(ServiceUnavailable("The server is stopping. Please try again.", retry_after_s=1))
@@ -122,14 +123,7 @@ class _Exchange:
         if self.status:
             return  # the answer has begun: it can only break off
         answer = error_answer(error, self.request_id)
-        headers = {
-            "content-type": "application/json",
-            "content-length": str(len(answer.body)),
-            **answer.headers,
-        }
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-        await self.send({"type": "http.response.body", "body": answer.body})
+        await send_answer(answer.status, answer.headers, answer.body, self.send)
 
 
 def own_path(path: str) -> str:

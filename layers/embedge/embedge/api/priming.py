@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mangum.types import LambdaContext
 
 # What is imported when it is first needed. The application is not made: FastAPI's caches hold what they have seen.
-_LATE = ("aiobotocore.session", "embedge.api.app", "httpx", "mangum", "numpy")
+_LATE = ("aiobotocore.session", "embedge.api.app", "embedge.api.other_calls", "httpx", "mangum", "numpy")
 # As much of a REST API's event as is read.
 _EVENT: dict[str, Any] = {
     "resource": "/{proxy+}",

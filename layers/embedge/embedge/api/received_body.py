@@ -1,19 +1,11 @@
-"""How does a body come in? Read to a limit, whoever sends it; inflated to the same limit, once it is known who does."""
-
-from __future__ import annotations
+"""What does a body that has come hold? Inflated to the limit of what is taken, once it is known who sent it."""
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from embedge.core.request import MAX_BODY_BYTES
 from embedge.errors import InvalidJson, RequestTooLarge, UnsupportedMediaType
 
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-# A body over the limit is still read this far, so that its sender sees the answer instead of a broken connection.
-_DRAINED_BYTES = 8 * MAX_BODY_BYTES
 _GZIP = zlib.MAX_WBITS + 16  # zlib's way to say: with gzip's header and checksum
 _GZIP_START = b"\x1f\x8b"
 _GZIP_NAMES = ("gzip", "x-gzip")
@@ -29,16 +21,6 @@ class ReceivedBody:
     content: bytes | None
     content_type: str
     content_encoding: str
-
-
-async def receive(request: Request) -> ReceivedBody:
-    """Take a body in. Nothing in it is looked at."""
-    headers = request.headers
-    content = await _content(request)
-    encoding = ",".join(headers.getlist("content-encoding")).strip().lower()
-    if "aws.event" in request.scope:
-        encoding = behind_gateway(content or b"", encoding)
-    return ReceivedBody(content, headers.get("content-type", ""), encoding)
 
 
 def behind_gateway(content: bytes, encoding: str) -> str:
@@ -83,29 +65,6 @@ def inflate(content: bytes) -> bytes:
     if not member.eof:
         raise _broken()
     return bytes(inflated)
-
-
-async def _content(request: Request) -> bytes | None:
-    """Return the body; None of one that is over the limit, read as far as it takes for its sender to see an answer."""
-    waits = request.headers.get("expect", "").lower() == "100-continue"  # it is sent only once we begin to read
-    if _declared_bytes(request) > (MAX_BODY_BYTES if waits else _DRAINED_BYTES):
-        return None
-    kept = bytearray()
-    seen = 0
-    async for chunk in request.stream():
-        seen += len(chunk)
-        if seen <= MAX_BODY_BYTES:
-            kept += chunk
-        else:
-            kept.clear()
-        if seen > _DRAINED_BYTES:
-            break
-    return bytes(kept) if seen <= MAX_BODY_BYTES else None
-
-
-def _declared_bytes(request: Request) -> int:
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isascii() and declared.isdecimal() and len(declared) < 20 else 0  # noqa: PLR2004
 
 
 def _require_json(content_type: str) -> None:
