@@ -19,7 +19,8 @@ from benchmarks.list_prices import (
     LOGS_GB_USD,
     TRANSFER_GB_USD,
 )
-from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.core.admission_economics import (
     DYNAMODB_ON_DEMAND,
     StoreUse,
@@ -132,12 +133,12 @@ def store_use(mix: Mix) -> StoreUse:
 def log_bytes(mix: Mix) -> int:
     """Return how long the log line and the metrics blob of such a request are."""
     seen, stream = Observation(), io.StringIO()
-    service = f"cost {mix.title}"  # Powertools keeps the stream that a service's logger was first made with
     seen.tenant, seen.model, seen.provider = "some-tenant", "text-embedding-3-small", "openai"
     seen.inputs = mix.hits + mix.misses
     seen.hits, seen.misses = mix.hits, mix.misses
     seen.tokens_served = seen.inputs * mix.tokens
-    PowertoolsTelemetry(service, "Embedge", "INFO", stream).record(seen, 200, 12.345, "0123456789abcdef" * 2)
+    telemetry = StreamTelemetry("embedge", "Embedge", "INFO", stream, SystemClock())
+    telemetry.record(seen, 200, 12.345, "0123456789abcdef" * 2)
     return len(stream.getvalue())
 
 

@@ -25,7 +25,7 @@ from embedge.core.vector_codec import stored_bytes
 _NANO = 10**9
 _MILLION = 10**6
 _HOURS = 730
-# What one model's series are: every number of telemetry_powertools.py is a metric of its own while it is written.
+# What one model's series are: every number of telemetry_stream.py is a metric of its own while it is written.
 METRICS_A_MODEL = 14
 
 MONTHS = (0, 1_000_000, 100_000_000)

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import sys
-from dataclasses import replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +43,7 @@ if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
     from embedge.api.priming import prime  # only what is snapshot is primed
 
     _hooks = runtime_hooks()
-    # Under another name, since loggers are known by theirs and keep their first stream.
-    prime(EventAnswers(serve(replace(Settings.from_environ(os.environ), service="priming"), StringIO()), _loop))
+    prime(EventAnswers(serve(Settings.from_environ(os.environ), StringIO()), _loop))
 _answers = BornAnew(_made, EventAnswers.end, _hooks)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from embedge.adapters.aws_clients import AwsClients, StandIn
-from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.adapters.usage_records_cloudwatch import CloudWatchUsageRecords
 from embedge.adapters.usage_records_file import FileUsageRecords
 from embedge.core.request import Observation
@@ -43,7 +43,7 @@ def lines(*at_ms: int) -> list[tuple[int, str]]:
     for number, when in enumerate(at_ms):
         stream = io.StringIO()
         seen = Observation("acme", model="small", bot=str(number), user="u", cost_nano_usd=160, usage_day="2027-01-15")
-        PowertoolsTelemetry(f"test-{uuid.uuid4().hex}", "Embedge", "INFO", stream).record(seen, 200, 1.0, "id")
+        StreamTelemetry("embedge", "Embedge", "INFO", stream, SystemClock()).record(seen, 200, 1.0, "id")
         line, blob = stream.getvalue().splitlines()
         dated: dict[str, Any] = json.loads(blob)
         dated["_aws"]["Timestamp"] = when

@@ -13,7 +13,7 @@ import pytest
 from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
 from embedge.adapters.sqlite_state import SqliteState
-from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.adapters.usage_ledger import LedgerUsage, Pace
 from embedge.core.request import Observation
 
@@ -37,7 +37,7 @@ def used(laptop: Laptop) -> Laptop:
             {"tenant": "umbrella", "model": "large", "project": "p", "user": "ann", "cost_nano_usd": 5_000_000},
         ]
         with (laptop.state / "embedge.log").open("w") as log:
-            telemetry = PowertoolsTelemetry("embedge", "Embedge", "INFO", log)
+            telemetry = StreamTelemetry("embedge", "Embedge", "INFO", log, clock)
             for one in asked:
                 seen = Observation(inputs=2, misses=2, tokens_served=8, tokens_billed=8, **one)
                 await usage.add(seen)

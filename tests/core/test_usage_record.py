@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.core.request import Observation
 from embedge.core.usage import counts_of, row_of
 from embedge.core.usage_record import UsageRecord, read_record
@@ -39,7 +39,7 @@ SEEN = st.builds(
 
 def logged(seen: Observation) -> list[str]:
     stream = io.StringIO()
-    PowertoolsTelemetry(f"test-{uuid.uuid4().hex}", "Embedge", "INFO", stream).record(seen, 200, 1.0, "id")
+    StreamTelemetry("embedge", "Embedge", "INFO", stream, SystemClock()).record(seen, 200, 1.0, "id")
     return stream.getvalue().split("\n")
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.core.request import Observation
 from tests.e2e.curl import Answer, curl
 from tests.e2e.deploy import STACK
@@ -105,7 +106,7 @@ def logged(when_ms: int, bot: str, **more: Any) -> tuple[int, str]:
     stream = io.StringIO()
     day = datetime.fromtimestamp(when_ms / 1000, UTC).date().isoformat()
     seen = Observation("stranded", model="small", bot=bot, user="ann", inputs=2, misses=2, usage_day=day, **more)
-    PowertoolsTelemetry(f"test-{bot}", "Embedge", "INFO", stream).record(seen, 200, 1.0, bot)
+    StreamTelemetry(STACK, "Embedge", "INFO", stream, SystemClock()).record(seen, 200, 1.0, bot)
     return when_ms, stream.getvalue()
 
 

@@ -100,6 +100,10 @@ def test_a_log_level_that_is_none_is_named(text: str) -> None:
         read(POWERTOOLS_LOG_LEVEL=text)
 
 
+def test_lambdas_lowest_level_is_ours() -> None:
+    assert read(POWERTOOLS_LOG_LEVEL="ERROR", AWS_LAMBDA_LOG_LEVEL="TRACE").log_level == "DEBUG"
+
+
 @given(st.dictionaries(st.sampled_from([*TABLES, *RATES, *BUDGETS]), st.text(max_size=5)))
 def test_any_environment_is_settings_or_a_settings_error(environ: dict[str, str]) -> None:
     try:

@@ -23,6 +23,16 @@ _MEMORY_FOR_EACH_KEPT_BYTE = 8
 _MEMORY_FOR_EACH_CACHED_BYTE = 8
 _MOST_MEMORY_CACHE_BYTES = 256_000_000
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# What a function is set to by Lambda's own logging controls, and what that is called elsewhere.
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+_LAMBDA_LOG_LEVELS = {
+    "TRACE": "DEBUG",
+    "DEBUG": "DEBUG",
+    "INFO": "INFO",
+    "WARN": "WARNING",
+    "ERROR": "ERROR",
+    "FATAL": "CRITICAL",
+}
 
 # What a tenant may use that nobody has given limits of its own: generous, and never nothing.
 DEFAULT_LIMITS = Limits(
@@ -209,4 +219,6 @@ def _log_level(environ: Mapping[str, str]) -> str:
     level = environ.get("POWERTOOLS_LOG_LEVEL") or "INFO"
     if level not in _LOG_LEVELS:
         raise SettingsError(f"POWERTOOLS_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}.")
-    return level
+    return _LAMBDA_LOG_LEVELS.get(
+        environ.get("AWS_LAMBDA_LOG_LEVEL", ""), level
+    )  # Lambda's goes first, as in Powertools

@@ -18,7 +18,7 @@ from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.adapters.secrets_aws import ReferencedSecrets
-from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.adapters.tokenizers_local import LocalTokenizers
 from embedge.adapters.transport_httpx import HttpxTransport
 from embedge.adapters.usage_ledger import LedgerUsage
@@ -43,7 +43,7 @@ def serve(settings: Settings, stream: TextIO) -> Serving:
     """Build what the API stands on; log lines go to `stream`. Nothing is connected before it is needed."""
     clock = SystemClock()
     aws, https = AwsClients(stand_in(settings), settings.dynamodb), HttpxTransport()
-    telemetry = PowertoolsTelemetry(settings.service, settings.namespace, settings.log_level, stream)
+    telemetry = StreamTelemetry(settings.service, settings.namespace, settings.log_level, stream, clock)
     state = state_on(settings.state, aws, clock, telemetry.fault)
     ledger = PurseLedger(state.ledger, clock, on_fault=telemetry.fault)
     usage = LedgerUsage(state.ledger, clock, state.usage_pace, telemetry.fault)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import uuid
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, get_args
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
-from embedge.adapters.telemetry_powertools import PowertoolsTelemetry
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.core.request import Observation
 from embedge.errors import EmbedgeError
 from tests.embed.world import Deed, Setup, World
+from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,16 @@ PROPERTIES = {"tenant", "bot", "project", "user", "usage_day", "watched", "reque
 
 
 class Stream(io.StringIO):
-    """What CloudWatch Logs would get."""
+    """What CloudWatch Logs would get, and how often something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+
+    @override
+    def write(self, s: str, /) -> int:
+        self.writes += 1
+        return super().write(s)
 
     def documents(self) -> list[dict[str, Any]]:
         return [json.loads(line, parse_constant=_no_json) for line in self.getvalue().split("\n")[:-1]]
@@ -64,10 +74,9 @@ def _no_json(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
 
 
-def telemetry(level: str = "INFO") -> tuple[PowertoolsTelemetry, Stream]:
-    # Python's loggers live as long as the process, each with the stream that it was first given.
+def telemetry(level: str = "INFO") -> tuple[StreamTelemetry, Stream]:
     stream = Stream()
-    return PowertoolsTelemetry(f"test-{uuid.uuid4().hex}", "Embedge", level, stream), stream
+    return StreamTelemetry("embedge", "Embedge", level, stream, FakeClock()), stream
 
 
 def recorded(seen: Observation, status: int = 200) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -201,6 +210,22 @@ def test_a_fault_is_counted_once_with_the_next_invocation(faults: list[list[str]
         assert line["faults"] == Counter(kinds)
         counted = {name: value for name, value in metrics_of(blob).items() if name.startswith("fault_")}
         assert counted == {f"fault_{kind}": number for kind, number in Counter(kinds).items()}
+
+
+def test_both_lines_are_written_at_once() -> None:
+    sink, stream = telemetry()
+    sink.record(Observation(), 200, 1.0, "id")
+    assert (len(stream.documents()), stream.writes) == (2, 1)
+
+
+def test_no_faults_are_so_many_that_cloudwatch_would_refuse_their_blob() -> None:
+    sink, stream = telemetry()
+    for number in range(200):
+        sink.fault(f"number_{number}")
+    sink.record(Observation(watched=True), 200, 1.0, "id")
+    line, blob = stream.documents()
+    assert all(len(directive["Metrics"]) <= 100 for directive in blob["_aws"]["CloudWatchMetrics"])
+    assert len(line["faults"]) == 200
 
 
 def test_one_invocations_numbers_do_not_leak_into_the_next() -> None:
