@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import openai
 import pytest
 
+from infra.local.minilm import MiniLM, weights
 from infra.local.routes import embedded_model
 from tests.containers.engine import container_engine, need_engine
 from tests.containers.image import make
 from tests.e2e.deploy import STACK, build, deploy
 from tests.e2e.deployed import EMBEDGE, MODEL, Deployed, operate
 from tests.e2e.ministack import ALL_OPTIONS, MINISTACK, ministack
+from tests.e2e.passages import embedded_twice, passages
 from tests.e2e.sagemaker import sagemaker
 from tests.e2e.tools import need, run
 from tests.guard.events import alarm_event
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("containers")]
 
-TEXTS = ["deployed in containers", "with nothing but what is shipped", "deployed in containers"]
 SPENDER = f"{STACK}/tenant/spender/block/month-100"
 # Which image it looks for, and would pull.
 _IMAGE = "from ministack.services import lambda_svc; print(lambda_svc._docker_image_for_runtime('python3.13'))"
@@ -65,19 +66,13 @@ def deployed(contained: tuple[Deployed, Engine]) -> Deployed:
     return contained[0]
 
 
-def test_openai_python_gets_its_vectors_and_the_second_time_they_are_hits(
+def test_real_passages_get_their_vectors_and_the_second_time_are_hits_that_cost_nothing(
     contained: tuple[Deployed, Engine],
 ) -> None:
     deployed, engine = contained
+    chosen = passages(64, MiniLM.load(weights()))
     with deployed.client() as client:
-        first = client.embeddings.with_raw_response.create(model=MODEL, input=TEXTS)
-        second = client.embeddings.with_raw_response.create(model=MODEL, input=TEXTS)
-    assert first.headers["x-embedge-cache"] == "hits=0; misses=2"
-    assert second.headers["x-embedge-cache"] == "hits=3; misses=0"
-    vectors = [row.embedding for row in first.parse().data]
-    assert vectors == [row.embedding for row in second.parse().data]
-    assert vectors[0] == vectors[2] != vectors[1]
-    assert {len(vector) for vector in vectors} == {384}
+        embedded_twice(client, MODEL, (*chosen, *chosen[:6]))
     assert _functions_in(engine) >= {f"{STACK}-api"}
 
 

@@ -1,4 +1,4 @@
-"""What do these tests share? One deployment of the whole, with every right enforced: it takes half a minute."""
+"""What do these tests share? Real text, and one deployment of the whole, with every right enforced: half a minute."""
 
 from __future__ import annotations
 
@@ -6,16 +6,31 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local.minilm import MiniLM, weights
 from infra.local.routes import embedded_model
 from tests.e2e.deploy import build, deploy
 from tests.e2e.deployed import OWN_ENDPOINT, PAGE, TOKENS_PER_MINUTE, Deployed, operate
 from tests.e2e.ministack import ALL_OPTIONS, ministack
+from tests.e2e.passages import passages
 from tests.e2e.sagemaker import sagemaker
 from tests.e2e.tools import need
 from tests.upstream import openai_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def minilm() -> MiniLM:
+    """What the deployment's model has to answer."""
+    return MiniLM.load(weights())
+
+
+@pytest.fixture(scope="session")
+def real_texts(minilm: MiniLM) -> tuple[str, ...]:
+    """A batch of several dozens, of which some come twice, as in any corpus."""
+    chosen = passages(64, minilm)
+    return (*chosen, *chosen[:6])
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,9 @@ import numpy as np
 import openai
 import pytest
 
-from benchmarks.passages import choose, in_runs
-from benchmarks.sources import copyrights, man_pages
-from infra.local.minilm import MAX_TOKENS, MiniLM, weights
+from infra.local.minilm import MiniLM, weights
 from infra.local.routes import embedded_model
+from tests.e2e.passages import passages as real_passages
 from tests.e2e.tools import ROOT, need
 from tests.infra.test_laptop import free_port
 from tests.peers.servers import MODEL, Server, server
@@ -106,11 +105,7 @@ def model() -> MiniLM:
 @pytest.fixture(scope="session")
 def passages(model: MiniLM) -> Iterator[tuple[str, ...]]:
     """Real text, a request's worth at a time, and none of it twice."""
-    source = copyrights() or man_pages()
-    assert source, "neither copyright files nor man pages are installed"
-    described = filter(None, map(source.read, in_runs(source.units, 0)))
-    chosen = choose(described, 12 * REQUESTS * INPUTS, lambda text: model.tokens(text) <= MAX_TOKENS)
-    texts = iter(dict.fromkeys(passage.text for passage in chosen.passages))
+    texts = iter(dict.fromkeys(real_passages(12 * REQUESTS * INPUTS, model)))
     return iter(lambda: tuple(islice(texts, INPUTS)), ())
 
 
