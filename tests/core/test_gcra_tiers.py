@@ -12,7 +12,7 @@ from embedge.core.allowance import rates_of, tiers_of, within, worse
 from embedge.core.conditional_update import evaluate
 from embedge.core.gcra import MINUTE_US, Rate, Rates, Tier, Want
 from embedge.core.leased_units import LIFE_US, LeasedUnits
-from embedge.core.request import Limits, ModelRate, Principal, ServiceTier
+from embedge.core.request import NO_LIMIT, Limits, ModelRate, Principal, ServiceTier
 from tests.core.samples import route
 
 if TYPE_CHECKING:
@@ -191,9 +191,9 @@ def test_only_who_is_busy_takes_ahead_and_what_is_not_used_in_time_is_gone() -> 
     units = LeasedUnits()
     for number in range(15):
         assert units.use(10, _NOW_US + number) == 0
-        assert units.ahead(10**6) == 0
+        assert units.ahead(40_000) == 0
     assert units.use(10, _NOW_US + 15) == 0
-    assert units.ahead(10**6) == 160
+    assert units.ahead(40_000) == 160
     assert units.ahead(1_280) == 10
     units.took(160, _NOW_US + 16)
     assert units.use(100, _NOW_US + 17) == 100
@@ -202,6 +202,24 @@ def test_only_who_is_busy_takes_ahead_and_what_is_not_used_in_time_is_gone() -> 
     assert units.use(100, _NOW_US + 20 + LIFE_US) == 0
     units.took(160, _NOW_US + 3 * LIFE_US)
     assert units.use(100, _NOW_US) == 0  # the clock was put back: nobody knows how old they are
+
+
+def test_where_a_process_used_hardly_any_of_a_rate_a_second_request_takes_ahead() -> None:
+    units = LeasedUnits()
+    units.use(10, _NOW_US)
+    assert units.ahead(10**6) == 0
+    units.use(10, _NOW_US + 1)
+    assert units.ahead(20 * 4096) == 20
+    assert units.ahead(20 * 4096 - 1) == 0
+
+
+def test_where_nothing_is_limited_there_is_no_rate_to_write_down() -> None:
+    free = Principal("acme", frozenset(), (), Limits(NO_LIMIT, 100, 1, 1, 1))
+    assert not rates_of(free, "requests").rates
+    assert [rate.per_minute for rate in rates_of(free, "tokens").rates] == [100]
+    # What is taken ahead is the tenant's own rate's, so it stays beside those of models.
+    one_model = replace(free, limits=replace(free.limits, models=(ModelRate("text-*", 5, None),)))
+    assert [rate.per_minute for rate in rates_of(one_model, "requests").rates] == [NO_LIMIT, 5]
 
 
 def test_rates_of_models_bind_those_models_only_and_exempt_is_bound_by_none() -> None:

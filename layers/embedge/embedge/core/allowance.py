@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from embedge.core.gcra import Rate, Rates, Tier
-from embedge.core.request import Limits, ModelRate, Principal, ServiceTier
+from embedge.core.request import NO_LIMIT, Limits, ModelRate, Principal, ServiceTier
 from embedge.core.route import Route
 
 
@@ -20,7 +20,10 @@ def within(principal: Principal, route: Route) -> Principal:
 
 
 def rates_of(principal: Principal, kind: Literal["requests", "tokens"]) -> Rates:
-    """Return the rates of a kind that bind: the tenant's, and those of its models; none for who is exempt."""
+    """Return the rates of a kind that bind: the tenant's, and those of its models; none for who is exempt.
+
+    None either where nothing is limited: an item that refuses nothing would still be written by every process.
+    """
     limits = principal.limits
     if principal.exempt:
         return Rates(())
@@ -30,7 +33,8 @@ def rates_of(principal: Principal, kind: Literal["requests", "tokens"]) -> Rates
         for rate in limits.models
         if (per_minute := _per_minute(rate, kind)) is not None
     )
-    return Rates((own, *models))
+    rates = (own, *models)
+    return Rates(() if len(rates) == 1 and own.per_minute >= NO_LIMIT else rates)
 
 
 def asked(principal: Principal, asks: ServiceTier | None) -> ServiceTier | None:
