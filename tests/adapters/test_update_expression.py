@@ -87,7 +87,7 @@ def test_every_step_of_a_lease_is_within_the_grammar(typical: int, month: int, d
     for update in (
         charged(leased, item, LeaseTerms()),
         opened(leased, part),
-        advanced(leased.authorised, leased.authorised + part),
+        advanced(leased.authorised, leased.authorised + part, part),
         closed(part),
         credited(item, later, part % leased.nano_usd, lost=part),
         credited(None, later, 0, lost=0),

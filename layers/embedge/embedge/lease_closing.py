@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from embedge.core.conditional_update import Item, ItemUpdate
-from embedge.core.lease import OPEN, DueLease, chunk_of, closed, credited
+from embedge.core.lease import OPEN, DueLease, chunk_of, closed, credited, lost_of
 from embedge.errors import ServiceUnavailable
 from embedge.ports import LeaseItems, LedgerTable
 
@@ -57,10 +57,10 @@ async def _close(table: LedgerTable, due: DueLease) -> ClosedLease | Literal["by
                 return "unknown"
             balance = of_balance.item
         else:
-            return ClosedLease(due.tenant(), item["C"] - item["A"], item["A"])
+            return ClosedLease(due.tenant(), item["C"] - item["A"], lost_of(item))
     return "unknown"
 
 
 def _end(due: DueLease, item: Item, balance: Item | None) -> tuple[ItemUpdate, ItemUpdate]:
-    back = credited(balance, chunk_of(item), kept=item["A"], lost=item["A"])
+    back = credited(balance, chunk_of(item), kept=item["A"], lost=lost_of(item))
     return ItemUpdate(due.tenant(), _BALANCE, back), ItemUpdate(due.pk, due.sk, closed(item["A"]))

@@ -174,7 +174,7 @@ class Leases:
     async def _advance(self, lease: Lease, to: int) -> None:
         for _ in range(_MOST_UPDATES):
             try:
-                outcome = await self._table.apply(lease.pk, lease.sk, advanced(lease.authorised, to))
+                outcome = await self._table.apply(lease.pk, lease.sk, advanced(lease.authorised, to, lease.spent))
             except ServiceUnavailable:
                 return
             if isinstance(outcome, Applied):

@@ -116,9 +116,14 @@ def opened(leased: Chunk, due_s: int) -> ConditionalUpdate:
     )
 
 
-def advanced(authorised: int, to: int) -> ConditionalUpdate:
-    """Return the update that authorises more; it may be sent again, since what it says is absolute."""
-    return ConditionalUpdate((Assign("A", to),), (Compare("s", "=", OPEN), Compare("A", "=", authorised)))
+def advanced(authorised: int, to: int, spent: int) -> ConditionalUpdate:
+    """Return the update that authorises more; it may be sent again, since what it says is absolute.
+
+    It notes what is spent, for who has to say what was lost with the holder; nothing is given back by that.
+    """
+    return ConditionalUpdate(
+        (Assign("A", to), Assign("k", spent)), (Compare("s", "=", OPEN), Compare("A", "=", authorised))
+    )
 
 
 def more_authorised(leased: Chunk, authorised: int, needed: int, terms: LeaseTerms) -> int:
@@ -138,6 +143,11 @@ def credited(balance: Item | None, leased: Chunk, kept: int, lost: int) -> Condi
     if lost and any(step.target == "ma" for step in steps):
         steps += (Assign("lo", Attribute("lo"), lost),)
     return replace(back, assignments=steps)
+
+
+def lost_of(item: Item) -> int:
+    """Return what was authorised and, as far as its holder has said, not spent."""
+    return item["A"] - item.get("k", 0)
 
 
 def chunk_of(item: Item) -> Chunk:
