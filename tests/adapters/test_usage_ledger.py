@@ -163,5 +163,16 @@ async def test_a_table_that_hangs_holds_no_answer_up_and_what_was_not_begun_wait
             assert faults == ["usage_unknown"] * begun
 
 
+async def test_who_could_not_write_comes_half_as_often_until_it_goes_well_again() -> None:
+    process, written_s = Process(), list[int]()
+    for second in range(200):
+        process.table.down, sent = second < 100, len(process.table.sent)
+        await process.see()
+        if len(process.table.sent) > sent:
+            written_s.append(second)
+        process.clock.pass_time(1)
+    assert written_s == [0, 10, 30, 70, 130, 160, 175, 183, 188, 193, 198]
+
+
 def test_every_count_of_an_observation_is_kept() -> None:
     assert len(counts_of(replace(SEEN, **MONEY)).added()) == len(fields(Counts))

@@ -5,7 +5,9 @@ than `_OLDEST_S` is dropped, since others may have made up for it from the log b
 log line is the record, these rows are its summary.
 
 On Lambda nothing runs after an answer. So what is due is written before it, within a bound, by the request that finds
-it so: the first of a process that was quiet, and then one every few seconds.
+it so: the first of a process that was quiet, and then one every few seconds. Thousands of processes of one tenant write
+to one row, and a key takes a thousand writes a second: so who could not write in time comes half as often, down to
+once a minute, until that goes well again.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from embedge.errors import ServiceUnavailable
 from embedge.ports import Clock, LedgerTable
 
 _OLDEST_S = 600
+_LONGEST_PAUSE_S = 60
 _MOST_WAITING = 1_000
 _KEPT_S = 400 * 86_400
 _MOST_REMEMBERED = 10_000
@@ -29,7 +32,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a process writes, and how long a request waits for that at most."""
+    """How often a process writes while that goes well, and how long a request waits for it at most."""
 
     every_s: float
     longest_s: float
@@ -54,6 +57,8 @@ class LedgerUsage:
         self._on_fault = on_fault
         self._waiting: dict[RowName, _Waiting] = {}
         self._written_s = float("-inf")
+        self._pause_s = pace.every_s
+        self._in_time = True
         self._rows: OrderedDict[RowName, RowName] = OrderedDict()  # those known to exist, and where each is written
 
     async def add(self, observation: Observation) -> None:
@@ -63,7 +68,7 @@ class LedgerUsage:
         now_s = self._clock.now_s()
         observation.usage_day = _day(now_s)
         self._wait(row_of(observation, observation.usage_day), _Waiting(counts_of(observation), now_s))
-        if now_s - self._written_s >= self._pace.every_s:
+        if now_s - self._written_s >= self._pause_s:
             await self.flush()
 
     async def flush(self) -> None:
@@ -74,6 +79,7 @@ class LedgerUsage:
         for _ in range(len(waiting) - len(due)):
             self._on_fault("usage_dropped")
         left = iter(tuple(due.items()))
+        self._in_time = True
         try:
             async with asyncio.timeout(self._pace.longest_s), asyncio.TaskGroup() as writers:
                 for _ in range(min(_AT_ONCE, len(due))):
@@ -83,6 +89,8 @@ class LedgerUsage:
         finally:
             for row, one in left:  # nobody has begun with these
                 self._wait(row, one)
+            slower_s, faster_s = min(2 * self._pause_s, _LONGEST_PAUSE_S), self._pause_s / 2
+            self._pause_s = max(self._pace.every_s, faster_s) if self._in_time else slower_s
 
     def _wait(self, row: RowName, more: _Waiting) -> None:
         if row not in self._waiting and len(self._waiting) >= _MOST_WAITING:
@@ -96,6 +104,7 @@ class LedgerUsage:
                 await self._write(row, one.counts)
             except (ServiceUnavailable, asyncio.CancelledError) as error:
                 self._on_fault("usage_unknown")
+                self._in_time = False
                 if isinstance(error, asyncio.CancelledError):
                     raise
 
