@@ -4,7 +4,7 @@ SETUP = infra/local/setup.sh
 PYTHON = .venv/bin/python
 
 .PHONY: run token bench bench-quick bench-cold bench-corpus bench-hostile bench-limits bench-policies bench-stampede bench-tokenizing
-.PHONY: bench-overspend bench-server bench-growth bench-cost
+.PHONY: bench-overspend bench-scale bench-server bench-growth bench-cost
 .PHONY: check test test-peers test-sam-local lock
 
 run: # the router on HOST:PORT, its tables and a real model: no AWS, no key
@@ -46,6 +46,9 @@ bench-stampede: # many requests for one new text at once: how often the model is
 
 bench-growth: # how time and memory grow by inputs, dimensions, routes and tenants; draws docs/growth/; ARGS="--only routes"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.growth.bench $(ARGS)
+
+bench-scale: # 100,000 requests a second of one tenant over three Regions, simulated; draws docs/scale/; ARGS=--quick
+	@$(SETUP) test && exec $(PYTHON) -m benchmarks.scale.bench $(ARGS)
 
 bench-cost: # dollars for a million requests of six kinds, from what `make bench` measured; ARGS="--memory 512"
 	@$(SETUP) test && exec $(PYTHON) -m benchmarks.cost $(ARGS)
