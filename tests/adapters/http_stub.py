@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
 
@@ -32,7 +33,8 @@ class Heard:
 class Reply:
     """What a server does with a request: it writes what it wants, as slowly as it wants, and may break off."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
         self._writer = writer
 
     async def send(self, *parts: bytes, pause_s: float = 0) -> None:
@@ -41,6 +43,11 @@ class Reply:
             await asyncio.sleep(pause_s)
             self._writer.write(part)
             await self._writer.drain()
+
+    async def hung_up(self) -> None:
+        """Wait until the client has ended the connection."""
+        with suppress(ConnectionError):
+            await self._reader.read()
 
     def reset(self) -> None:
         """End the connection at once, by a reset."""
@@ -73,8 +80,10 @@ class HttpStub:
 
 
 @asynccontextmanager
-async def http_stub(act: Callable[[Reply, Heard], Awaitable[None]]) -> AsyncGenerator[HttpStub]:
-    """A server that does to each request what `act` does."""
+async def http_stub(
+    act: Callable[[Reply, Heard], Awaitable[None]], tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[HttpStub]:
+    """A server that does to each request what `act` does; over TLS, it is `localhost`."""
     conversations: set[asyncio.Task[None]] = set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,14 +95,15 @@ async def http_stub(act: Callable[[Reply, Heard], Awaitable[None]]) -> AsyncGene
         try:
             while not writer.is_closing() and (heard := await _heard(reader, writer, number)) is not None:
                 stub.heard.append(heard)
-                await act(Reply(writer), heard)
+                await act(Reply(reader, writer), heard)
         except (asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(converse, "127.0.0.1", 0)
-    stub = HttpStub(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    server = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    stub = HttpStub(f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}")
     try:
         yield stub
     finally:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     Act = Callable[[Reply, Heard], Awaitable[None]]
 
+pytestmark = pytest.mark.usefixtures("way")
+
 SECRET = "sk-secret-0123456789"
 REQUEST = WireRequest(
     "/embeddings", (("Authorization", f"Bearer {SECRET}"), ("X-Mixed-Case", "a B")), b'{"input": "x"}'
@@ -158,7 +160,7 @@ async def test_a_server_that_speaks_no_tls_is_not_sent_to() -> None:
         await reply.send(answer(b"right"))
 
     async with server(act) as (made, stub):
-        assert isinstance(await fails(made, target(stub.url.replace("http:", "https:"))), NotSent)
+        assert isinstance(await fails(made, target(stub.url.replace("http:", "https:"), 10)), NotSent)
 
 
 @pytest.mark.parametrize(

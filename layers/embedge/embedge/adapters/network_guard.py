@@ -1,17 +1,12 @@
-"""How is it made sure that a connection goes outside? The address is checked when it is used, whatever its name said.
-
-Whoever writes a route decides where requests go; a name that resolves to this machine, to the metadata service or into
-the team's own network would be a way in.
-"""
+"""How is it made sure that a connection of httpcore's goes outside? The address is checked when it is used."""
 
 import asyncio
-import socket
 from collections.abc import Iterable
 
 import httpcore
 from typing_extensions import override
 
-from embedge.core.address import is_outside
+from embedge.adapters.outside_addresses import outside_addresses
 
 _SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
@@ -49,13 +44,8 @@ class OutsideOnly(httpcore.AsyncNetworkBackend):
 async def _addresses(host: str, port: int, timeout_s: float | None) -> list[str]:
     try:
         async with asyncio.timeout(timeout_s):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return await outside_addresses(host, port)
     except TimeoutError as late:
         raise httpcore.ConnectTimeout(f"{host} could not be resolved in time") from late
-    except (OSError, UnicodeError) as fault:
-        raise httpcore.ConnectError(f"{host} could not be resolved") from fault
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    # A name that leads inside and outside is not one to guess about.
-    if not all(is_outside(address) for address in addresses):
-        raise httpcore.ConnectError(f"{host} lies inside, and its target is not private")
-    return addresses
+    except OSError as fault:
+        raise httpcore.ConnectError(str(fault)) from fault
