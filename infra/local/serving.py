@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from typing_extensions import override
 
-from infra.local.http_errors import JsonErrorsProtocol
 from infra.local.listening import BACKLOG
+from infra.local.plain_protocol import PlainProtocol
 
 if TYPE_CHECKING:
     import socket
@@ -31,11 +31,11 @@ class Server(uvicorn.Server):
 
 def configuration(app: ASGIApp) -> uvicorn.Config:
     """Return how to serve the app."""
-    # h11, because httptools loses the body of a POST that offers `Upgrade: h2c`, as every Java HttpClient does; and
-    # a keep-alive above the 5 s that openai-python keeps idle connections for.
+    # h11 and no httptools, which loses the body of a POST that offers `Upgrade: h2c`, as every Java HttpClient does;
+    # and a keep-alive above the 5 s that openai-python keeps idle connections for.
     return uvicorn.Config(
         app,
-        http=JsonErrorsProtocol,
+        http=PlainProtocol,
         ws="none",
         log_level="error",  # its warnings advise packages that would break what this relies on
         backlog=BACKLOG,

@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 
 from embedge.core.request import MAX_BODY_BYTES
-from infra.local.http_errors import JsonErrorsProtocol
 from infra.local.listening import listen
+from infra.local.plain_protocol import PlainProtocol
 from tests.api.client import Caller
 from tests.embed.world import MODEL
 
@@ -64,7 +64,7 @@ def server() -> Generator[Server]:
     caller = Caller()
     with listen("127.0.0.1", 0) as listener:
         running = uvicorn.Server(
-            uvicorn.Config(caller.app, http=JsonErrorsProtocol, ws="none", log_config=None, timeout_keep_alive=60)
+            uvicorn.Config(caller.app, http=PlainProtocol, ws="none", log_config=None, timeout_keep_alive=60)
         )
         thread = threading.Thread(target=running.run, args=([listener],))
         thread.start()
