@@ -6,6 +6,7 @@ An item is kept as the JSON that it travels in, so that a lookup only joins. Upd
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import orjson
@@ -51,7 +52,9 @@ class StubDynamoDb:
     def _batch_get(self, asked: dict[str, Any]) -> tuple[int, bytes]:
         ((table, wanted),) = asked["RequestItems"].items()
         items = self._tables.get(table, {})
-        found = b",".join(item for key in wanted["Keys"] if (item := items.get(_key(key))) is not None)
+        names = wanted.get("ProjectionExpression", "")
+        kept = (item for key in wanted["Keys"] if (item := items.get(_key(key))) is not None)
+        found = b",".join(_projected(item, names) if names else item for item in kept)
         return 200, b'{"Responses":{"%b":[%b]},"UnprocessedKeys":{}}' % (table.encode(), found)
 
     def _batch_write(self, asked: dict[str, Any]) -> tuple[int, bytes]:
@@ -122,6 +125,13 @@ class _Words:
             return int(self._values[word]["N"])
         value = self._item.get(self._names[word], {}).get("N")
         return None if value is None else int(value)
+
+
+@lru_cache(maxsize=8192)
+def _projected(item: bytes, names: str) -> bytes:
+    """Return an item with these attributes only; each is asked for again and again."""
+    attributes: _Item = orjson.loads(item)
+    return orjson.dumps({name: attributes[name] for name in names.split(", ") if name in attributes})
 
 
 def _key(item: Mapping[str, Any]) -> tuple[str, ...]:

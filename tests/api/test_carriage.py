@@ -107,7 +107,9 @@ def widest(count: int, most_bytes: int, encoding: Encoding) -> bytes:
     number = -0.0000104522605  # in text as long as float32 gets
     for dimensions in range(most_bytes // (5 if encoding == "base64" else 17) // count + 2, 0, -1):
         vector = encode(bytes(32), np.full(dimensions, number, np.float32), 1, estimated=False)
-        body = answer_body.body(Embedded("m" * 200, encoding, dimensions, (vector,) * count, 9, 0, 0, (), 0, ()))
+        body = b"".join(
+            answer_body.parts(Embedded("m" * 200, encoding, dimensions, (vector,) * count, 9, 0, 0, (), 0, ()))
+        )
         if len(body) <= most_bytes:
             return body
     raise AssertionError("nothing fits")

@@ -183,7 +183,7 @@ def test_vectors_that_do_not_fit_are_refused_whatever_their_numbers_are(
     space = {"model": "m", "revision": "1", "dimensions": dimensions}
     wanted = want(request(*["a"] * count, encoding_format=encoding), route(space=space), "acme")
     vector = encode(bytes(32), np.full(dimensions, number, np.float32), 1, estimated=False)
-    body = answer_body.body(Embedded("m", encoding, dimensions, (vector,) * count, 1, 0, 0, (), 0, ()))
+    body = b"".join(answer_body.parts(Embedded("m", encoding, dimensions, (vector,) * count, 1, 0, 0, (), 0, ())))
     data = body[body.index(b"[") : body.rindex(b"]")]
     with pytest.raises(RequestTooLarge):
         check_answer_size(wanted, len(data) - 1)

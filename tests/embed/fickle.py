@@ -219,4 +219,4 @@ class World:
 
 def shown(embedded: Embedded) -> list[object]:
     """Return what stands in the answer, as it is sent."""
-    return [row["embedding"] for row in orjson.loads(answer_body.body(embedded))["data"]]
+    return [row["embedding"] for row in orjson.loads(b"".join(answer_body.parts(embedded)))["data"]]

@@ -4,8 +4,8 @@ import os
 from base64 import b64encode
 from io import BytesIO
 from typing import TYPE_CHECKING
-from zlib import crc32
 
+from embedge.core.checksum import crc32
 from embedge.core.kept_answer import LINK_VALID_S, answer_name
 from embedge.ports import NotKept
 

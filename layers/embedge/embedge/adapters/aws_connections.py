@@ -11,7 +11,7 @@ import re
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from typing_extensions import override
@@ -25,6 +25,7 @@ _READ_TIMEOUT_S = 3.0  # between two pieces of a reply
 # As long as aiohttp keeps one: what is idle for longer, a server may be closing just now.
 _IDLE_S = 12.0
 _MOST_HEAD_BYTES = 16_384
+_HEAD_ROOM_BYTES = 32_768
 _MOST_BODY_BYTES = 32 * 1024 * 1024  # twice what BatchGetItem returns at most
 _STATUS = re.compile(rb"HTTP/1\.1 (?!204|304)([2-5]\d\d)(?: [\x20-\x7e]*)?")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*?)[ \t]*")
@@ -113,23 +114,25 @@ class Connections:
         return connection
 
 
-class _Connection(asyncio.Protocol):
-    """One connection, and the exchange on it."""
+class _Connection(asyncio.BufferedProtocol):
+    """One connection, and the exchange on it.
+
+    A body is received where it stays, with room for a byte more than it has: what fills that is none of it.
+    """
 
     def __init__(self) -> None:
         self.used_s = 0.0
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[RawReply] | None = None
-        self._received: list[bytes] = []
-        self._missing: int | None = None
-        self._head: tuple[int, Mapping[str, str]] = (0, {})
+        self._head: tuple[int, Mapping[str, str]] | None = None
+        self._received = bytearray(_HEAD_ROOM_BYTES)
+        self._end = 0  # of what has been received
         self._watch: asyncio.TimerHandle | None = None
         self._heard_s = 0.0
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -141,25 +144,27 @@ class _Connection(asyncio.Protocol):
         self._fail(Broken())
 
     @override
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return memoryview(self._received)[self._end :] or memoryview(bytearray(1))  # none may be empty
+
+    @override
+    def buffer_updated(self, nbytes: int) -> None:
         if self._reply is None or self._reply.done():
             self.abort()  # nobody has asked: what comes now would be taken for the next reply
             return
         self._heard_s = asyncio.get_running_loop().time()
-        self._received.append(data)
-        if self._missing is None:
+        self._end += nbytes
+        if self._head is None:
             self._read_head()
-        else:
-            self._missing -= len(data)
-        if self._missing is not None and self._missing <= 0:
-            self._complete(self._missing)
+        if self._head is not None and self._end >= len(self._received) - 1:
+            self._complete(*self._head)
 
     async def exchange(self, request: bytes) -> RawReply:
         loop = asyncio.get_running_loop()
         if self._transport is None:
             raise Broken
         self._reply = loop.create_future()
-        self._received, self._missing = [], None
+        self._head, self._received, self._end = None, bytearray(_HEAD_ROOM_BYTES), 0
         self._heard_s = loop.time()
         self._watch = loop.call_at(self._heard_s + _READ_TIMEOUT_S, self._look, loop)
         try:
@@ -186,30 +191,29 @@ class _Connection(asyncio.Protocol):
             self._watch = loop.call_at(until_s, self._look, loop)
 
     def _read_head(self) -> None:
-        received = b"".join(self._received)
-        end = received.find(b"\r\n\r\n")
+        end = self._received.find(b"\r\n\r\n", 0, self._end)
         if end < 0:
-            self._received = [received]
-            if len(received) > _MOST_HEAD_BYTES:
+            if self._end >= _MOST_HEAD_BYTES:
                 self._fail(Unreadable())
             return
-        head = read_head(received[:end])
-        if head is None:
+        self._head = read_head(bytes(self._received[:end]))
+        if self._head is None:
             self._fail(Unreadable())
             return
-        self._head = head
-        self._received = [received[end + 4 :]]
-        self._missing = int(head[1]["content-length"]) - len(self._received[0])
+        begun, length = self._received[end + 4 : self._end], int(self._head[1]["content-length"])
+        self._received = bytearray(max(length, len(begun)) + 1)
+        self._received[: len(begun)] = begun
+        self._end = len(begun)
 
-    def _complete(self, missing: int) -> None:
-        if missing < 0:
+    def _complete(self, status: int, headers: Mapping[str, str]) -> None:
+        length = int(headers["content-length"])
+        if self._end > length:
             self._fail(Unreadable())
             return
-        status, headers = self._head
         if headers.get("connection", "keep-alive").lower() != "keep-alive" and self._transport is not None:
             self._transport.close()
         if self._reply is not None:
-            self._reply.set_result(RawReply(status, headers, b"".join(self._received)))
+            self._reply.set_result(RawReply(status, headers, bytes(memoryview(self._received)[:length])))
 
     def _fail(self, fault: Broken) -> None:
         with suppress(asyncio.InvalidStateError):

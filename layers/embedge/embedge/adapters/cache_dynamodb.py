@@ -6,14 +6,12 @@ import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NotRequired, TypedDict, TypeVar, cast
-
-import orjson
-import pybase64
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from embedge.adapters.bounded_calls import BoundedCalls
 from embedge.adapters.cache_items import FirstPut, cache_items
 from embedge.adapters.dynamodb_calls import ATTEMPTS, FaultKind, fault_kind, may_pass, pause, send
+from embedge.adapters.dynamodb_rows import PROJECTION, Row, read_rows
 from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.vector_codec import StoredVector, decode
 
@@ -67,13 +65,16 @@ class DynamoDbCache:
     async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
         """Return what is kept, checked, under those of the keys that are; a fault is a miss."""
         del tenant
-        rows: list[_Row] = []
+        rows: list[Row] = []
         client = await self._client("read")
         if client is not None:
             chunks = _chunks(dict.fromkeys(keys), _KEYS_A_READ)
             await self._reads.make(self._read(rows, chunk, client) for chunk in chunks)
         found: dict[bytes, StoredVector] = {}
-        for key, value, expires_s in self._alive(rows):
+        now_s = self._clock.now_s()
+        for key, value, expires_s in rows:
+            if expires_s <= now_s:  # DynamoDB deletes up to two days late
+                continue
             vector = decode(key, value, dimensions, expires_s)
             if vector is None:
                 self._on_fault("corrupt")
@@ -135,22 +136,23 @@ class DynamoDbCache:
             self._on_fault(fault_kind(error, kind))
             return None
 
-    async def _read(self, rows: list[_Row], keys: Sequence[bytes], client: DynamoDBClient) -> None:
+    async def _read(self, rows: list[Row], keys: Sequence[bytes], client: DynamoDBClient) -> None:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await pause(attempt)
-            reply = await send(partial(self._batch_get, client, keys), may_pass)
-            rows += reply["Responses"].get(self._table, ())
-            unprocessed = reply["UnprocessedKeys"].get(self._table)
-            if unprocessed is None:
+            found, keys = await send(partial(self._batch_get, client, keys), may_pass)
+            rows += found
+            if not keys:
                 return
-            keys = [_bytes(key["k"]) for key in unprocessed["Keys"]]
         raise _LeftOver
 
-    async def _batch_get(self, client: DynamoDBClient, keys: Sequence[bytes]) -> _Reply:
-        wanted: KeysAndAttributesTypeDef = {"Keys": [{"k": {"B": key}} for key in keys]}
+    async def _batch_get(self, client: DynamoDBClient, keys: Sequence[bytes]) -> tuple[Sequence[Row], Sequence[bytes]]:
+        wanted: KeysAndAttributesTypeDef = {
+            "Keys": [{"k": {"B": key}} for key in keys],
+            "ProjectionExpression": PROJECTION,
+        }
         reply = await client.batch_get_item(RequestItems={self._table: wanted})
-        return cast("_Reply", orjson.loads(cast("dict[str, bytes]", reply)["RawBody"]))
+        return read_rows(cast("dict[str, bytes]", reply)["RawBody"], self._table, partial(self._on_fault, "corrupt"))
 
     async def _write(
         self, left: dict[bytes, WriteRequestUnionTypeDef], keys: Sequence[bytes], client: DynamoDBClient
@@ -170,49 +172,6 @@ class DynamoDbCache:
                 if not puts:
                     return
         raise _LeftOver
-
-    def _alive(self, rows: Iterable[_Row]) -> Iterator[tuple[bytes, bytes, int]]:
-        """Yield key, value and expiry of what has not expired; DynamoDB deletes up to two days late."""
-        now_s = self._clock.now_s()
-        for row in rows:
-            try:
-                expires_s = int(row["e"]["N"])
-                if "v" in row and expires_s > now_s:
-                    yield _bytes(row["k"]), _bytes(row["v"]), expires_s
-            except (KeyError, ValueError):
-                self._on_fault("corrupt")
-
-
-class _Binary(TypedDict):
-    B: str
-
-
-class _Number(TypedDict):
-    N: str
-
-
-class _Key(TypedDict):
-    k: _Binary
-
-
-class _Row(_Key):
-    v: NotRequired[_Binary]
-    e: _Number
-
-
-class _Unprocessed(TypedDict):
-    Keys: list[_Key]
-
-
-class _Reply(TypedDict):
-    """BatchGetItem's reply, as it travels."""
-
-    Responses: dict[str, list[_Row]]
-    UnprocessedKeys: dict[str, _Unprocessed]
-
-
-def _bytes(value: _Binary) -> bytes:
-    return pybase64.b64decode(value["B"], validate=True)
 
 
 def _chunks(elements: Iterable[_Element], size: int) -> Iterator[tuple[_Element, ...]]:

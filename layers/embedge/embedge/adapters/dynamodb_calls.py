@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import zlib
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict, TypeVar, cast
 
 from botocore.exceptions import (
@@ -15,6 +14,8 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
+
+from embedge.core.checksum import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -76,7 +77,7 @@ def check_reply(
 def check_sum(headers: Mapping[str, str], body: bytes) -> None:
     """Hold a reply against its checksum. Raises: CorruptReply."""
     expected = headers.get("x-amz-crc32")
-    if expected is not None and expected != str(zlib.crc32(body)):
+    if expected is not None and expected != str(crc32(body)):
         raise CorruptReply
 
 

@@ -1,6 +1,6 @@
 """What goes back for a request, whoever takes it there? JSON, with a status and headers in lower case."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 JSON = "application/json"
@@ -8,8 +8,20 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, but for the headers that all of them have."""
+    """An answer, but for the headers that all of them have.
+
+    Its body is `parts`, joined. Every second of them is a vector's numbers, in which there is neither a quote nor a
+    backslash: so where JSON is written into a string of JSON, as Lambda wants it, the most of it is left as it is.
+    """
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    parts: Sequence[bytes]
+
+    def body(self) -> bytes:
+        """Return it whole."""
+        return b"".join(self.parts)
+
+    def size_bytes(self) -> int:
+        """Return the length of its body."""
+        return sum(map(len, self.parts))

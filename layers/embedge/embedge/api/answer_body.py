@@ -1,6 +1,4 @@
-"""How is an answer written? As bytes joined, without a model in between: vectors are most of it."""
-
-from collections.abc import Iterator
+"""How is an answer written? As bytes to be joined, without a model in between: vectors are most of it."""
 
 import orjson
 import pybase64
@@ -11,20 +9,18 @@ from embedge.core.late import np
 from embedge.core.vector_codec import StoredVector, cut
 
 
-def body(embedded: Embedded) -> bytes:
-    """Return the JSON of OpenAI's CreateEmbeddingResponse."""
-    parts = [b'{"object":"list","data":[']
-    for index, vector in enumerate(_vectors(embedded)):
-        parts += [
-            b"," if index else b"",
-            b'{"object":"embedding","index":%d,"embedding":' % index,
-            vector,
-            b"}",
-        ]
+def parts(embedded: Embedded) -> list[bytes]:
+    """Return the JSON of OpenAI's CreateEmbeddingResponse in pieces: every second one is a vector's numbers."""
+    quote = b'"' if embedded.encoding == "base64" else b""
+    between = b'%b},{"object":"embedding","index":%%d,"embedding":%b' % (quote, quote)
+    pieces = [b"", b""] * len(embedded.vectors)
+    pieces[::2] = [between % index for index in range(len(embedded.vectors))]
+    pieces[0] = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":' + quote
+    pieces[1::2] = _vectors(embedded)
     usage = {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens}
     tier = b"" if embedded.tier is None else b',"service_tier":' + orjson.dumps(embedded.tier)
-    parts += [b'],"model":', orjson.dumps(embedded.model), b',"usage":', orjson.dumps(usage), tier, b"}"]
-    return b"".join(parts)
+    end = (quote, b'}],"model":', orjson.dumps(embedded.model), b',"usage":', orjson.dumps(usage), tier, b"}")
+    return [*pieces, b"".join(end)]
 
 
 def headers(embedded: Embedded) -> dict[str, str]:
@@ -36,20 +32,19 @@ def headers(embedded: Embedded) -> dict[str, str]:
     }
 
 
-def _vectors(embedded: Embedded) -> Iterator[bytes]:
-    """Yield each vector as JSON. One that stands more than once is written once."""
-    written: dict[int, bytes] = {}
-    for vector in embedded.vectors:
-        if id(vector) not in written:
-            written[id(vector)] = _vector(vector, embedded)
-        yield written[id(vector)]
+def _vectors(embedded: Embedded) -> list[bytes]:
+    """Return each vector's numbers. One that stands more than once is written once."""
+    apart = {id(vector): vector for vector in embedded.vectors}
+    if embedded.encoding == "base64" and all(vector.dimensions == embedded.dimensions for vector in apart.values()):
+        written = {place: vector.base64() for place, vector in apart.items()}
+    else:
+        written = {place: _written(vector, embedded) for place, vector in apart.items()}
+    return [written[id(vector)] for vector in embedded.vectors]
 
 
-def _vector(vector: StoredVector, embedded: Embedded) -> bytes:
+def _written(vector: StoredVector, embedded: Embedded) -> bytes:
     whole = embedded.dimensions == vector.dimensions
-    if embedded.encoding == "base64" and whole:
-        return b'"%b"' % vector.base64()
     floats = vector.floats() if whole else cut(vector.floats(), embedded.dimensions)
     if embedded.encoding == "base64":
-        return b'"%b"' % pybase64.b64encode(floats.astype("<f4").tobytes())
+        return pybase64.b64encode(floats.astype("<f4").tobytes())
     return orjson.dumps(np.ascontiguousarray(floats), option=orjson.OPT_SERIALIZE_NUMPY)

@@ -29,12 +29,13 @@ async def carry(embedded: Embedded, carriage: Carriage, call: Call, request_id: 
 
     Raises: ServiceUnavailable where it could not be kept.
     """
-    body, headers = answer_body.body(embedded), answer_body.headers(embedded)
-    if carriage.store is None or len(body) <= carriage.largest_bytes:
-        return Answer(200, headers, body)
-    url = await _kept(carriage.store, call, body)
-    elsewhere = error_answer(_elsewhere(len(body), embedded.encoding), request_id)
-    return Answer(elsewhere.status, {**headers, **elsewhere.headers, "location": url}, elsewhere.body)
+    headers = answer_body.headers(embedded)
+    answer = Answer(200, headers, answer_body.parts(embedded))
+    if carriage.store is None or answer.size_bytes() <= carriage.largest_bytes:
+        return answer
+    url = await _kept(carriage.store, call, answer.body())
+    elsewhere = error_answer(_elsewhere(answer.size_bytes(), embedded.encoding), request_id)
+    return Answer(elsewhere.status, {**headers, **elsewhere.headers, "location": url}, (elsewhere.body,))
 
 
 async def _kept(store: AnswerStore, call: Call, body: bytes) -> str:

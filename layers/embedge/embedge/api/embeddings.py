@@ -50,7 +50,7 @@ async def answered(asked: Asked, serving: Serving) -> Answer:
 def refused(error: Exception, request_id: str, seen: Observation) -> Answer:
     """Return the answer to a request that was refused."""
     answer = error_answer(error, request_id)
-    return Answer(answer.status, {**answer.headers, **headers_of_refusal(error, seen)}, answer.body)
+    return Answer(answer.status, {**answer.headers, **headers_of_refusal(error, seen)}, (answer.body,))
 
 
 def _read(asked: Asked) -> EmbeddingRequest:

@@ -31,7 +31,7 @@ class EmbeddingsCall:
             await self._others(scope, receive, send)
             return
         answer = await self._answer(scope, receive) if scope["method"] == "POST" else not_allowed(scope, "POST")
-        await send_answer(answer.status, answer.headers, answer.body, send)
+        await send_answer(answer.status, answer.headers, answer.body(), send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         try:
@@ -58,7 +58,7 @@ def not_allowed(scope: Scope, allowed: str) -> Answer:
     """Return the answer to a request whose method its path does not take."""
     error = MethodNotAllowed(f"This URL does not take {scope['method']}. It takes {allowed}.")
     answer = refused(error, scope[REQUEST_ID], scope[OBSERVATION])
-    return Answer(answer.status, {**answer.headers, "allow": allowed}, answer.body)
+    return Answer(answer.status, {**answer.headers, "allow": allowed}, answer.parts)
 
 
 def _project(query: bytes) -> str | None:

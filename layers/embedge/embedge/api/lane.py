@@ -74,7 +74,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001 (the last place that can turn a fault into an answer)
             self._on_fault(error)
             fault = error_answer(error, asked.request_id)
-            return Answer(fault.status, fault.headers, fault.body)
+            return Answer(fault.status, fault.headers, (fault.body,))
 
     async def _check_address(self, asked: Asked, address: str) -> None:
         """Let a request pass. Raises: AddressRateLimited."""
@@ -157,7 +157,7 @@ def _project(event: Event) -> str | None:
 def _headers_of(answer: Answer, request_id: str, spent_ms: int) -> dict[str, str]:
     return {
         **answer.headers,
-        "content-length": str(len(answer.body)),
+        "content-length": str(answer.size_bytes()),
         "content-type": JSON,
         "x-request-id": request_id,
         "openai-processing-ms": str(spent_ms),
@@ -168,9 +168,10 @@ def _headers_of(answer: Answer, request_id: str, spent_ms: int) -> dict[str, str
 def as_event_answer(answer: Answer, headers: Mapping[str, str]) -> bytes:
     """Return the JSON that API Gateway is to be given.
 
-    The body is JSON inside of JSON, and the most of it is vectors: in valid JSON nothing has to be escaped once more
-    but quotes and backslashes, and looking for these takes a fifth of what a parser does.
+    The body is JSON inside of JSON, and the most of it is vectors, in which nothing has to be escaped once more: so
+    those parts are not even looked at.
     """
     start = orjson.dumps({"statusCode": answer.status, "headers": headers, "multiValueHeaders": {}})[:-1]
-    body = answer.body.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return b"".join((start, b',"body":"', body, b'","isBase64Encoded":false}'))
+    body = list(answer.parts)
+    body[::2] = [part.replace(b"\\", b"\\\\").replace(b'"', b'\\"') for part in answer.parts[::2]]
+    return b"".join((start, b',"body":"', *body, b'","isBase64Encoded":false}'))

@@ -95,7 +95,7 @@ def _json(document: object, headers: Mapping[str, str] | None = None) -> Respons
 
 
 def _response(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, answer.headers, JSON)
+    return Response(answer.body(), answer.status, answer.headers, JSON)
 
 
 async def _error(request: Request, error: Exception) -> Response:

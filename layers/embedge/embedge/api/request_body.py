@@ -85,6 +85,8 @@ def _inputs(fields: Mapping[str, object]) -> tuple[Input, ...]:
     elements = _within_length(cast("list[object]", value))
     if _is_token(elements[0]):
         return (_tokens(elements, "input"),)
+    if all(elements) and set(map(type, elements)) == {str}:  # as mostly; else each is looked at
+        return tuple(map(Text, cast("list[str]", elements)))
     return tuple(_element(element, f"input[{index}]", elements[0]) for index, element in enumerate(elements))
 
 

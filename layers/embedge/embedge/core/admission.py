@@ -63,11 +63,26 @@ class Wanted:
         longest = self.route.max_input_tokens
         if self.bound_tokens() > MAX_REQUEST_TOKENS:
             return self.inputs
+        if not may_exceed(self.largest_bytes(), self.route.tokenizer, longest):
+            return ()
         return tuple(w for w in self.inputs if may_exceed(w.size_bytes, self.route.tokenizer, longest))
+
+    def largest_bytes(self) -> int:
+        """Return the size of the largest input."""
+        return max([wanted.size_bytes for wanted in self.inputs])
 
     def bound_tokens(self) -> int:
         """Return an upper bound of the tokens of all inputs, duplicates included."""
-        return sum(wanted.token_bound for wanted in self.inputs)
+        return sum([wanted.token_bound for wanted in self.inputs])
+
+    def surely_fits(self) -> bool:
+        """Tell whether no input, nor all together, can have too many tokens, as they mostly cannot."""
+        maximum = self.route.max_input_tokens
+        return (
+            max([wanted.token_bound for wanted in self.inputs]) <= maximum
+            and fewest_tokens(self.largest_bytes(), self.route.tokenizer) <= maximum
+            and self.bound_tokens() <= MAX_REQUEST_TOKENS
+        )
 
 
 def want(
@@ -95,15 +110,16 @@ def check_sizes(wanted: Wanted) -> None:
 
     Raises: ContextLengthExceeded, TooManyTokens; InvalidValue for the first input that no call to a target can carry.
     """
-    _check_tokens(wanted, [_at_least(item, wanted.route) for item in wanted.inputs])
+    if not wanted.surely_fits():
+        _check_tokens(wanted, [_at_least(item, wanted.route) for item in wanted.inputs])
     largest = min(target.limits.body_bytes for target in wanted.route.targets)
-    for item in wanted.inputs:
-        if item.size_bytes > largest:
-            raise InvalidValue(
-                f"Input {item.index} has {item.size_bytes} bytes, and the model {wanted.route.alias} takes at most "
-                f"{largest} bytes. Please shorten it or split it into several inputs.",
-                param=f"input[{item.index}]",
-            )
+    if wanted.largest_bytes() > largest:
+        item = next(item for item in wanted.inputs if item.size_bytes > largest)
+        raise InvalidValue(
+            f"Input {item.index} has {item.size_bytes} bytes, and the model {wanted.route.alias} takes at most "
+            f"{largest} bytes. Please shorten it or split it into several inputs.",
+            param=f"input[{item.index}]",
+        )
 
 
 def check_lengths(wanted: Wanted, counted: Mapping[bytes, int]) -> None:
@@ -111,6 +127,8 @@ def check_lengths(wanted: Wanted, counted: Mapping[bytes, int]) -> None:
 
     Raises: ContextLengthExceeded for the first input that is too long; TooManyTokens.
     """
+    if not counted and wanted.surely_fits():
+        return
     maximum = wanted.route.max_input_tokens
     _check_tokens(wanted, [_as_counted(item, counted, maximum) for item in wanted.inputs])
 
@@ -181,24 +199,28 @@ def check_answer_size(wanted: Wanted, largest_answer_bytes: int) -> None:
 
 
 def _wanted(index: int, content: Input, route: Route, keyring: Keyring) -> WantedInput:
-    if isinstance(content, Text):
+    if isinstance(content, Tokens):
+        _check_takes_tokens(route)
+        return WantedInput(index, content, keyring.key(content), 4 * len(content.ids), len(content.ids))
+    if route.space.prompt:
         content = Text(route.space.prompt + content.content)
-    elif route.space.prompt:
+    identity = content.identity()
+    bound = token_bound(len(identity), route.tokenizer, route.max_input_tokens)
+    return WantedInput(index, content, keyring.text_key(identity), len(identity), bound)
+
+
+def _check_takes_tokens(route: Route) -> None:
+    if route.space.prompt:
         raise InvalidValue(
             f"The model {route.alias} takes text only, because a prompt is put before it. Send strings instead.",
             param="input",
         )
-    if isinstance(content, Tokens):
-        if route.token_inputs != "native":  # of those that can be decoded, all have been
-            raise InvalidValue(
-                f"The model {route.alias} takes text, not token ids. Send strings instead "
-                "(LangChain: check_embedding_ctx_length=False).",
-                param="input",
-            )
-        return WantedInput(index, content, keyring.key(content), 4 * len(content.ids), len(content.ids))
-    size = len(content.identity())
-    bound = token_bound(size, route.tokenizer, route.max_input_tokens)
-    return WantedInput(index, content, keyring.key(content), size, bound)
+    if route.token_inputs != "native":  # of those that can be decoded, all have been
+        raise InvalidValue(
+            f"The model {route.alias} takes text, not token ids. Send strings instead "
+            "(LangChain: check_embedding_ctx_length=False).",
+            param="input",
+        )
 
 
 def _dimensions(request: EmbeddingRequest, route: Route) -> int:

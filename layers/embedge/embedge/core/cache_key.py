@@ -48,14 +48,24 @@ class Keyring:
         # Neither kind of input begins as this does, so what was never purged has the keys that it always had.
         generation = _sized(number.to_bytes(8, "little")) if number else b""
         shared = _VERSION + _sized(_scope(tenant)) + _sized(space_hash) + generation
-        self._prefix = hashlib.sha256(shared if secret is None else hmac.digest(secret, shared, "sha256"))
+        prefix = shared if secret is None else hmac.digest(secret, shared, "sha256")
+        self._texts, self._tokens = hashlib.sha256(prefix + b"text"), hashlib.sha256(prefix + b"toks")
         self.owner = owner_of_tenant(tenant) + owner_of_space(space_hash)
 
     def key(self, wanted: Input) -> bytes:
         """Return the 32 bytes under which this input's vector is kept."""
-        digest = self._prefix.copy()
-        digest.update(b"text" if isinstance(wanted, Text) else b"toks")
-        digest.update(_sized(wanted.identity()))
+        return self.text_key(wanted.identity()) if isinstance(wanted, Text) else self.tokens_key(wanted.identity())
+
+    def text_key(self, identity: bytes) -> bytes:
+        """Return the same for the text of this identity."""
+        digest = self._texts.copy()
+        digest.update(_sized(identity))
+        return digest.digest()
+
+    def tokens_key(self, identity: bytes) -> bytes:
+        """Return the same for the token ids of this identity."""
+        digest = self._tokens.copy()
+        digest.update(_sized(identity))
         return digest.digest()
 
 

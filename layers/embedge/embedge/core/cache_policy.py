@@ -149,9 +149,10 @@ class Weighing:
 
     def found(self, cached: Mapping[bytes, StoredVector]) -> None:
         """Learn what the lookup has brought."""
+        half_reads = {hit: economics.half_read_units(self._item_bytes if hit else 0) for hit in (False, True)}
         for key in self.keys:
             hit = key in cached
-            self._half_reads += economics.half_read_units(self._item_bytes if hit else 0)
+            self._half_reads += half_reads[hit]
             if self._learns and not self._seen[key].written:
                 explored = economics.is_explored(key, self._outlook(key).stakes)
                 self._scope.repetition.looked(found=hit, explored=explored)

@@ -1,0 +1,90 @@
+"""Is what is counted out of a reply what JSON says is in it?"""
+
+import base64
+from collections.abc import Callable
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedge.adapters.dynamodb_rows import Row, as_json, counted, read_rows
+
+TABLE = "embedge-cache"
+VALUE_BYTES = 600
+NAMES = ("k", "v", "e")
+
+
+def item(number: int, names: tuple[str, ...] = NAMES, value_bytes: int = VALUE_BYTES) -> dict[str, object]:
+    """Return an entry as it travels."""
+    key, value = (base64.b64encode(bytes([number % 256]) * size).decode() for size in (32, value_bytes))
+    whole = {"k": {"B": key}, "v": {"B": value}, "e": {"N": str(1_800_000_000 + number)}, "t": {"S": "stub"}}
+    return {name: whole[name] for name in names}
+
+
+def reply(items: list[dict[str, object]]) -> bytes:
+    return orjson.dumps({"Responses": {TABLE: items}, "UnprocessedKeys": {}})
+
+
+def outcome(read: Callable[[Callable[[], None]], object]) -> object:
+    """Return what reading gives, and how often it says that an item is none; or what it raises."""
+    told: list[None] = []
+    try:
+        return read(lambda: told.append(None)), len(told)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return type(error)
+
+
+def rows_of(count: int) -> list[Row]:
+    return [(bytes([n]) * 32, bytes([n]) * VALUE_BYTES, 1_800_000_000 + n) for n in range(count)]
+
+
+@given(st.integers(1, 60), st.permutations(NAMES))
+def test_entries_of_one_size_are_counted_in_whatever_order_their_attributes_come(count: int, names: list[str]) -> None:
+    body = reply([item(number, tuple(names)) for number in range(count)])
+    assert counted(body, TABLE) == rows_of(count)
+    assert read_rows(body, TABLE, lambda: None) == (rows_of(count), ())
+
+
+OTHERS = st.sampled_from(
+    [
+        item(1, ("k", "e")),
+        item(2, ("v", "k", "e")),
+        item(3, value_bytes=VALUE_BYTES + 3),
+        item(4, value_bytes=VALUE_BYTES - 1),
+        item(5, (*NAMES, "t")),
+        {**item(6), "e": {"N": "2"}},
+        {**item(7), "e": {"N": " 1800000007"[:10]}},
+        {**item(8), "v": {"B": "A" * (VALUE_BYTES // 3 * 4 - 1) + "\\"}},
+        {**item(9), "v": {"S": item(9)["v"]}},
+        {},
+    ]
+)
+
+
+@given(st.lists(st.integers(0, 255).map(item) | OTHERS, min_size=60, max_size=70))
+def test_whatever_items_come_counting_says_what_json_says_or_nothing(items: list[dict[str, object]]) -> None:
+    body = reply(items)
+    found = counted(body, TABLE)
+    assert found is None or as_json(body, TABLE, lambda: None) == (found, ())
+    assert outcome(lambda told: read_rows(body, TABLE, told)) == outcome(lambda told: as_json(body, TABLE, told))
+
+
+@given(st.data())
+def test_whatever_happens_to_a_reply_counting_says_what_json_says_or_nothing(data: st.DataObject) -> None:
+    body = bytearray(reply([item(number) for number in range(60)]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, 900) | st.integers(len(body) - 900, len(body) - 1) | st.integers(0, len(body)))
+        piece = data.draw(
+            st.sampled_from([b"", b'"', b"\\", b"{", b"}", b",", b"=", b" ", b'"},"e":{"N":"1']) | st.binary(max_size=3)
+        )
+        body[at : at + data.draw(st.sampled_from([0, len(piece), 1]))] = piece
+    garbled = bytes(body)
+    found = counted(garbled, TABLE)
+    assert found is None or outcome(lambda told: as_json(garbled, TABLE, told)) == ((found, ()), 0)
+    assert outcome(lambda told: read_rows(garbled, TABLE, told)) == outcome(lambda told: as_json(garbled, TABLE, told))
+
+
+def test_what_was_not_looked_up_is_told_by_its_keys() -> None:
+    left = {"UnprocessedKeys": {TABLE: {"Keys": [{"k": {"B": base64.b64encode(bytes(32)).decode()}}]}}}
+    body = orjson.dumps({"Responses": {TABLE: [item(n) for n in range(60)]}, **left})
+    assert read_rows(body, TABLE, lambda: None) == (rows_of(60), [bytes(32)])
