@@ -31,7 +31,7 @@ class AddressLimit:
             await receive_body(scope, read_headers(scope), receive)  # who still sends would not see the answer
             error = too_often(self._serving.requests_per_second_per_address, wait_us)
             answer = refused(error, scope[REQUEST_ID], scope[OBSERVATION])
-            await send_answer(answer.status, answer.headers, answer.body, send)
+            await send_answer(answer.status, answer.headers, answer.body(), send)
             return
         await self._app(scope, receive, send)
 
