@@ -56,16 +56,19 @@ class StreamTelemetry:
         """Write one log line and one EMF blob, both at once: in a pipe nothing but its end makes a line an event."""
         if observation.miscounted_calls:
             self._faults["token_count_differs"] += observation.miscounted_calls
-        faults, self._faults = self._faults, Counter()
+        faults = self._faults
+        if faults:
+            self._faults = Counter()
         now_ms = int(self._clock.now_s() * 1000)
         who = _json(self._who(observation, status, request_id))[1:-1]
         numbers = _numbers(observation, status, latency_ms)
         level = "ERROR" if status >= _SERVER_ERROR else "INFO"
-        line = _line(level, now_ms, who, {**numbers, "faults": faults}) if level in _WRITTEN_AT[self._level] else b""
+        line = _line(level, now_ms, who, numbers, faults) if level in _WRITTEN_AT[self._level] else b""
         own = _OF_A_TENANT if observation.watched and observation.tenant else ()
         directives = self._directives(faults, own) if faults else self._usual[own]
-        metrics = {**numbers, **{f"fault_{kind}": number for kind, number in faults.items()}}
-        self._stream.write((line + _blob(now_ms, directives, who, metrics)).decode())
+        values = {name: [float(value)] for name, value in numbers.items()}
+        values.update((f"fault_{kind}", [float(number)]) for kind, number in faults.items())
+        self._stream.write((line + _blob(now_ms, directives, who, values)).decode())
         self._stream.flush()
 
     def _who(self, seen: Observation, status: int, request_id: str) -> dict[str, str | int]:
@@ -98,18 +101,20 @@ class StreamTelemetry:
         return {"Namespace": self._namespace, "Dimensions": [dimensions], "Metrics": metrics}
 
 
-def _line(level: str, now_ms: int, who: bytes, said: Mapping[str, object]) -> bytes:
+def _line(level: str, now_ms: int, who: bytes, numbers: Mapping[str, float], faults: Mapping[str, int]) -> bytes:
     seconds, ms = divmod(now_ms, 1000)
     time_said = time.strftime(f"%Y-%m-%d %H:%M:%S,{ms:03d}%z", time.localtime(seconds))
     head = f'{{"level":"{level}","message":"request","timestamp":"{time_said}",'
     trace = os.environ.get("_X_AMZN_TRACE_ID")  # noqa: TID251 (no setting: the runtime client sets it for each event)
-    traced = {"xray_trace_id": trace.split(";")[0].replace("Root=", "")} if trace else {}
-    return b"%b%b,%b\n" % (head.encode(), who, _json({**said, **traced})[1:])
+    said: dict[str, object] = {**numbers, "faults": faults}
+    if trace:
+        said["xray_trace_id"] = trace.split(";")[0].replace("Root=", "")
+    return b"%b%b,%b\n" % (head.encode(), who, _json(said)[1:])
 
 
-def _blob(now_ms: int, directives: bytes, who: bytes, metrics: Mapping[str, float]) -> bytes:
-    values = _json({name: [float(value)] for name, value in metrics.items()})[1:]
-    return b'{"_aws":{"Timestamp":%d,"CloudWatchMetrics":%b},%b,%b\n' % (now_ms, directives, who, values)
+def _blob(now_ms: int, directives: bytes, who: bytes, values: Mapping[str, Sequence[float]]) -> bytes:
+    said = _json(values)[1:]
+    return b'{"_aws":{"Timestamp":%d,"CloudWatchMetrics":%b},%b,%b\n' % (now_ms, directives, who, said)
 
 
 def _json(document: object) -> bytes:

@@ -10,6 +10,7 @@ SHA-256 is as good as HMAC, and costs a fourth: no input, with its length before
 import hashlib
 import hmac
 from dataclasses import Field, fields, replace
+from functools import lru_cache
 from typing import Literal
 
 from embedge.core.generations import NOTHING_PURGED, Generations
@@ -79,6 +80,7 @@ def owner_of_space(space: bytes) -> bytes:
     return space[:8]
 
 
+@lru_cache(maxsize=256)
 def space_id(space: Space) -> bytes:
     """Return 32 bytes that differ wherever two spaces do.
 

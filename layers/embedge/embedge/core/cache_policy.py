@@ -118,7 +118,9 @@ class CachePolicy:
 
     def weigh_inputs(self, sizes_bytes: Mapping[bytes, int], terms: Terms, scope: tuple[str | None, str]) -> "Weighing":
         """Begin a request, given the size of each input by its key."""
-        known = self._scopes.setdefault(scope, _Scope())
+        known = self._scopes.get(scope)
+        if known is None:
+            known = self._scopes[scope] = _Scope()
         self._scopes.move_to_end(scope)
         if len(self._scopes) > _MOST_SCOPES:
             self._scopes.popitem(last=False)

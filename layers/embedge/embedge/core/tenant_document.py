@@ -115,17 +115,7 @@ class TenantDocument:
 
     def limits(self, defaults: Limits) -> Limits:
         """Return what the tenant may use."""
-        said = {
-            "day_nano_usd": self.day_nano_usd,
-            "month_nano_usd": self.month_nano_usd,
-            "total_nano_usd": self.total_nano_usd,
-            "requests_per_minute": self.requests_per_minute,
-            "tokens_per_minute": self.tokens_per_minute,
-        }
-        bounds = {name: limit for name, limit in said.items() if limit is not None}
-        room = self.over_limit_percent or defaults.over_limit_percent
-        room_and_rates = {"models": self.model_rates, "over_limit_percent": room}
-        return replace(defaults, **bounds, **room_and_rates, version=self.version, watched=self.alarm)
+        return _limits(self, defaults)
 
     def text(self) -> str:
         """Return the document as it is kept: JSON of what it says, and nothing else."""
@@ -159,6 +149,21 @@ class Block:
 
 # What cannot be read may have been a block.
 _UNREADABLE = Block(blocked=True, at_s=0, reason="what is kept of it cannot be read")
+
+
+@lru_cache(maxsize=1024)  # each request asks twice
+def _limits(document: TenantDocument, defaults: Limits) -> Limits:
+    said = {
+        "day_nano_usd": document.day_nano_usd,
+        "month_nano_usd": document.month_nano_usd,
+        "total_nano_usd": document.total_nano_usd,
+        "requests_per_minute": document.requests_per_minute,
+        "tokens_per_minute": document.tokens_per_minute,
+    }
+    bounds = {name: limit for name, limit in said.items() if limit is not None}
+    room = document.over_limit_percent or defaults.over_limit_percent
+    room_and_rates = {"models": document.model_rates, "over_limit_percent": room}
+    return replace(defaults, **bounds, **room_and_rates, version=document.version, watched=document.alarm)
 
 
 @lru_cache(maxsize=1024)
