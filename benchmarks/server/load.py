@@ -5,10 +5,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import cast
+from typing import Literal, TypeAlias, cast
 
 from typing_extensions import override
 
+Input: TypeAlias = str | list[str]
+Encoding: TypeAlias = Literal["float", "base64"]
+FOR_EVER = 10**9
 _GOOD = b"HTTP/1.1 200 "
 
 
@@ -18,11 +21,13 @@ class Load:
 
     port: int
     token: str
-    text: Callable[[int], str]
+    text: Callable[[int], Input]
+    encoding: Encoding = "base64"
+    model: str = "bench"
 
     def request(self, number: int) -> bytes:
         """Return one request as it goes over the wire."""
-        body = json.dumps({"model": "bench", "input": self.text(number), "encoding_format": "base64"})
+        body = json.dumps({"model": self.model, "input": self.text(number), "encoding_format": self.encoding})
         return (
             f"POST /v1/embeddings HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self.token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
@@ -54,6 +59,14 @@ class Turns:
             return None
         self._number += 1
         return self._load.request(self._number - 1)
+
+
+async def checked(load: Load, concurrency: int, requests: int, longest_s: float) -> Seen:
+    """Ask as `run` does. Raises: SystemExit where anything but a 200 came back."""
+    seen = await run(load, concurrency, requests, longest_s)
+    if seen.errors:
+        raise SystemExit(f"{len(seen.errors)} requests failed, the first with {seen.errors[0]!r}")
+    return seen
 
 
 async def run(load: Load, concurrency: int, requests: int, longest_s: float) -> Seen:

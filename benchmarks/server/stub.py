@@ -1,20 +1,28 @@
 """What stands behind the router under load? OpenAI's wire format, one vector for all, faster than what is measured.
 
-`python -m benchmarks.server.stub` prints its port, and ends when its standard input closes.
+`python -m benchmarks.server.stub` prints its port, and ends when its standard input closes. What is asked under `/slow`
+is answered 50 ms later.
 """
 
 import asyncio
 import base64
-import json
 import sys
+from functools import cache
 from typing import cast
 
 import numpy as np
+import orjson
 from typing_extensions import override
 
 DIMENSIONS = 1536
-_ONE = base64.b64encode(np.full(DIMENSIONS, DIMENSIONS**-0.5, "<f4").tobytes()).decode()
+SLOW = "slow"
+_VECTOR = np.random.default_rng(0).normal(0, DIMENSIONS**-0.5, DIMENSIONS).astype("<f4")
+_WRITTEN = {
+    "base64": b'"%b"' % base64.b64encode(_VECTOR.tobytes()),
+    "float": orjson.dumps(_VECTOR, option=orjson.OPT_SERIALIZE_NUMPY),
+}
 _TOKENS = 8
+_SLOW_S = 0.05
 
 
 class _Connection(asyncio.Protocol):
@@ -36,9 +44,13 @@ class _Connection(asyncio.Protocol):
             if len(self._received) < whole:
                 return
             body = bytes(self._received[end + 4 : whole])
+            slow = self._received.startswith(b"POST /slow/")
             del self._received[:whole]
             assert self._transport is not None
-            self._transport.write(_answer(body))
+            if slow:
+                asyncio.get_running_loop().call_later(_SLOW_S, self._transport.write, _answer(body))
+            else:
+                self._transport.write(_answer(body))
 
 
 def _length(head: bytes) -> int:
@@ -46,12 +58,17 @@ def _length(head: bytes) -> int:
 
 
 def _answer(body: bytes) -> bytes:
-    inputs: str | list[str] = json.loads(body)["input"]
-    count = len(inputs) if isinstance(inputs, list) else 1
-    data = ",".join(f'{{"index":{index},"embedding":"{_ONE}"}}' for index in range(count))
-    content = f'{{"data":[{data}],"usage":{{"prompt_tokens":{_TOKENS * count}}}}}'.encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
-    return head.encode() + content
+    asked = orjson.loads(body)
+    inputs: str | list[str] = asked["input"]
+    return _written(len(inputs) if isinstance(inputs, list) else 1, asked["encoding_format"])
+
+
+@cache
+def _written(count: int, encoding: str) -> bytes:
+    data = b",".join(b'{"index":%d,"embedding":%b}' % (index, _WRITTEN[encoding]) for index in range(count))
+    content = b'{"data":[%b],"usage":{"prompt_tokens":%d}}' % (data, _TOKENS * count)
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(content)
+    return head + content
 
 
 async def _serve() -> None:

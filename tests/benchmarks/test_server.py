@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import pytest
 from typing_extensions import override
 
-from benchmarks.server.load import Load, Seen, run
+from benchmarks.server.goals import Row
+from benchmarks.server.load import Load, Seen, checked, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,19 @@ async def test_what_is_no_200_is_an_error_and_no_answer() -> None:
     seen, _ = await loaded([_GOOD, _BAD, _GOOD], 3)
     assert len(seen.seconds) == 2
     assert seen.errors == [_BAD]
+
+
+async def test_nothing_is_measured_of_what_failed() -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Server([_BAD], []), "127.0.0.1", 0)
+    async with server:
+        load = Load(server.sockets[0].getsockname()[1], "a-token", lambda _: "text")
+        with pytest.raises(SystemExit, match="429"):
+            await checked(load, 1, 1, longest_s=10)
+
+
+@pytest.mark.parametrize(("bound", "reached"), [("≤", [True, True, False]), ("≥", [False, True, True])])
+def test_a_goal_is_reached_at_its_bound_and_on_one_side_of_it(bound: Literal["≤", "≥"], reached: list[bool]) -> None:
+    assert [Row("what", measured, bound, 2.0).reached() for measured in (1.9, 2.0, 2.1)] == reached
 
 
 async def test_several_connections_share_the_requests() -> None:
