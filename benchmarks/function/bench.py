@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 from benchmarks.function.artifact import build
 from benchmarks.function.asked import CASES, FIRST, Case, filling
@@ -17,6 +18,8 @@ from benchmarks.function.results import HEAD, Result, write
 from benchmarks.function.sides import Cloud, Side, both
 
 _STARTS = 12
+_NOTHINGS = 400
+_EMPTY = Path(__file__).parents[1] / "empty"
 _LOADING = 2  # of each case come first and do not count: they are for what is loaded late
 _RESULTS = Path(__file__).parents[1] / "results.json"
 
@@ -30,9 +33,11 @@ def main() -> None:
         chosen = [case for case in CASES if arguments.only in (None, case.name)]
         results = bench.cases([replace(case, rounds=max(3, case.rounds // share)) for case in chosen])
         results += [] if arguments.only else bench.lives(max(3, _STARTS // share))
+        client_ms = bench.client_ms(_NOTHINGS // share)
     print(HEAD)
     for result in results:
         print(result.line(), flush=True)
+    print(f"{client_ms:.2f} of each is the runtime client's: a function that does nothing takes that")
     if not arguments.only:
         write(results, _RESULTS)
 
@@ -79,6 +84,18 @@ class Bench:
                 environment.close()
         names = ("init", "first request", "after a freeze")
         return [Result(name, *took) for name, took in zip(names, (init, first, frozen), strict=True)]
+
+    def client_ms(self, count: int) -> float:
+        """Return what it takes, of the processor, to hand one hit's event to a function that does nothing."""
+        ours = self._sides[0]
+        program = replace(ours.program, name="empty", folders=(_EMPTY, ours.program.folders[-1]), variables={})
+        empty = replace(ours, program=program)
+        environment = self._start(empty)
+        try:
+            took = [_ask(environment, empty, FIRST, FIRST.body()) for _ in range(count)]
+        finally:
+            environment.close()
+        return median(one.cpu_ms for one in took)
 
     def _after_a_freeze(self, environment: Environment, side: Side) -> Took:
         _ask(environment, side, FIRST, FIRST.body())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedge.adapters.dynamodb_calls import FaultKind, fault_kind
 from embedge.core.breaker import Breaker, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
 
 class BoundedCalls:
@@ -40,15 +40,15 @@ class BoundedCalls:
                 self._on_fault("cache_breaker_opened")
 
     async def _within_limit(self, calls: Iterable[Awaitable[None]]) -> Health:
+        faultless = [self._faultless(call) for call in calls]
+        if not faultless:
+            return "neither"
         try:
-            async with asyncio.timeout(self._limit_s), asyncio.TaskGroup() as under_way:
-                tasks = [under_way.create_task(self._faultless(call)) for call in calls]
+            async with asyncio.timeout(self._limit_s):
+                return "good" if all(await _side_by_side(faultless)) else "bad"
         except TimeoutError:
             self._on_fault("timeout")
             return "bad"
-        if not tasks:
-            return "neither"
-        return "good" if all(task.result() for task in tasks) else "bad"
 
     async def _faultless(self, call: Awaitable[None]) -> bool:
         """Return whether the call has not failed."""
@@ -58,3 +58,11 @@ class BoundedCalls:
             self._on_fault(fault_kind(error, self._kind))
             return False
         return True
+
+
+async def _side_by_side(calls: Sequence[Coroutine[Any, Any, bool]]) -> Sequence[bool]:
+    if len(calls) == 1:  # as for most requests: a task of its own would be for nothing
+        return [await calls[0]]
+    async with asyncio.TaskGroup() as under_way:
+        tasks = [under_way.create_task(call) for call in calls]
+    return [task.result() for task in tasks]
