@@ -135,4 +135,4 @@ def _projected(item: bytes, names: str) -> bytes:
 
 
 def _key(item: Mapping[str, Any]) -> tuple[str, ...]:
-    return (item["k"]["B"],) if "k" in item else (item["pk"]["S"], item["sk"]["S"])
+    return (item["pk"]["S"], item["sk"]["S"]) if "pk" in item else (item["k"]["B"],)
