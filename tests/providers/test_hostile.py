@@ -437,3 +437,18 @@ def test_a_server_that_is_loading_its_model_is_cold(name: ProviderName, status: 
 @pytest.mark.parametrize("message", ["", "no", "The engine is currently overloaded, please try again later."])
 def test_a_503_that_says_nothing_of_a_start_is_no_cold_one(name: ProviderName, message: str) -> None:
     assert "busy or down" in saying(name, message, 503)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.lists(st.floats(-2, 2, width=32), min_size=2, max_size=4)), min_size=1))
+def test_a_vector_is_the_same_in_base64_and_in_numbers_whatever_stands_beside_it(
+    sent: list[tuple[bool, list[float]]],
+) -> None:
+    def read(rows: list[object]) -> object:
+        body = entries(*(row(embedding, index) for index, embedding in enumerate(rows)))
+        try:
+            return PROVIDERS["openai"].answer(response(body), len(rows), RAW).vectors.tolist()
+        except UpstreamInvalidResponse as error:
+            return str(error)
+
+    mixed = read([packed(*numbers) if as_base64 else numbers for as_base64, numbers in sent])
+    assert mixed == read([numbers for _, numbers in sent]) == read([packed(*numbers) for _, numbers in sent])

@@ -75,7 +75,14 @@ def checked(rows: Sequence[FloatVector], inputs: int, space: Space) -> FloatVect
         raise nonsense(f"one vector for each of {inputs} inputs was due, and did not come")
     if any(row.shape != (space.dimensions,) for row in rows):
         raise nonsense(f"vectors of {space.dimensions} numbers were due, and did not come")
-    vectors = np.stack(rows)
+    return sound(np.stack(rows), space)
+
+
+def sound(vectors: FloatVectors, space: Space) -> FloatVectors:
+    """Hold vectors of their space's size to it: finite, and of length one where the space says so.
+
+    Raises: UpstreamInvalidResponse.
+    """
     with np.errstate(invalid="ignore"):  # a signalling NaN: refused below like any other
         # In float64, whose squares of float32 neither overflow nor vanish.
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
@@ -122,7 +129,7 @@ def json_of(body: bytes) -> object:
 
 def fields_of(value: object) -> Mapping[str, object]:
     """Return a JSON object's fields. Raises: UpstreamInvalidResponse for anything else."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise nonsense("it is not of the form that was asked for")
     return cast("Mapping[str, object]", value)
 
