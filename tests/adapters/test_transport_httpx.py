@@ -141,6 +141,15 @@ async def test_what_a_server_wants_remembered_is_told_to_nobody() -> None:
         assert [heard.header("cookie") for heard in stub.heard] == [None, None]
 
 
+async def test_no_answer_is_to_be_packed_for_unpacking_takes_longer_than_what_it_saves() -> None:
+    async def act(reply: Reply, _: Heard) -> None:
+        await reply.send(answer(b"right"))
+
+    async with server(act) as (made, stub):
+        await made.send(target(stub.url), REQUEST)
+        assert stub.heard[0].header("accept-encoding") == "identity"
+
+
 # What fails.
 
 
