@@ -5,8 +5,10 @@ tier, no taxes, and nothing of what providers ask for embedding.
 """
 
 import argparse
+import json
 import math
 from dataclasses import dataclass
+from io import StringIO
 
 from benchmarks.list_prices import (
     BALANCER_HOUR_USD,
@@ -19,14 +21,15 @@ from benchmarks.list_prices import (
     METRIC_USD,
     TRANSFER_GB_USD,
 )
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.telemetry_stream import StreamTelemetry
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, half_read_units, item_bytes, write_units
+from embedge.core.request import Observation
 from embedge.core.vector_codec import stored_bytes
 
 _NANO = 10**9
 _MILLION = 10**6
 _HOURS = 730
-# What one model's series are: every number of telemetry_stream.py is a metric of its own while it is written.
-METRICS_A_MODEL = 14
 
 MONTHS = (0, 1_000_000, 100_000_000)
 
@@ -73,9 +76,16 @@ def monthly_usd(load: Load, requests: int) -> dict[str, float]:
         / _NANO
         + misses * load.kept * item / 10**9 * DYNAMODB_ON_DEMAND.gb_month_nano_usd / _NANO,
         "CloudWatch": requests * load.log_bytes / 10**9 * LOGS_GB_USD
-        + (METRICS_A_MODEL * METRIC_USD if requests else 0),
+        + (_metrics() * METRIC_USD if requests else 0),
         "data out": requests * answer_bytes / 10**9 * TRANSFER_GB_USD,
     }
+
+
+def _metrics() -> int:
+    """Return how many metrics one model comes to, with those of the service: each is paid for while it is written."""
+    lines = StringIO()
+    StreamTelemetry("embedge", "Embedge", "CRITICAL", lines, SystemClock()).record(Observation(), 200, 1.0, "r")
+    return sum(len(one["Metrics"]) for one in json.loads(lines.getvalue())["_aws"]["CloudWatchMetrics"])
 
 
 def server_usd(vcpu: float, memory_gb: float) -> float:
