@@ -366,6 +366,17 @@ async def test_new_limits_are_followed_before_anything_is_taken() -> None:
     assert bank.charged() == 1_950
 
 
+async def test_a_lowered_limit_binds_the_first_request_of_a_process_that_has_seen_nothing() -> None:
+    bank = Bank()
+    await bank.serve(bank.process(), 400, 400)
+    bank.clock.pass_time(120)  # no rate is busy any more, so nothing else shows the process what stands there
+    lower = Principal("acme", frozenset(), (), replace(LIMITS, day_nano_usd=450, version=3))
+    with pytest.raises(BudgetSpent):
+        await bank.process().take(lower, Claim(51, 1))
+    await bank.serve(bank.process(), 50, 50, lower)
+    assert bank.charged() == bank.table.items["acme", "B"]["dl"] == 450
+
+
 @pytest.mark.parametrize("limits", [LIMITS, replace(LIMITS, day_nano_usd=10**9, month_nano_usd=10**9)])
 async def test_a_lowered_limit_binds_the_next_request_whatever_a_process_has_in_its_purse_or_lease(
     limits: Limits,

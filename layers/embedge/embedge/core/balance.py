@@ -15,7 +15,7 @@ from embedge.core.allowance import rates_of, tiers_of
 from embedge.core.balance_forms import Form, Period, available, form_of, taking
 from embedge.core.conditional_update import ConditionalUpdate, Item
 from embedge.core.gcra import Rates, RateState, Tier, Want
-from embedge.core.limit_change import limit_change
+from embedge.core.limit_change import has_limits, limit_change
 from embedge.core.request import Limits, Principal, ServiceTier
 
 
@@ -106,7 +106,10 @@ Decision: TypeAlias = Step | Adjust | Denied | Limited
 def first_step(item: Item | None, claim: Claim, terms: Terms, moment: Moment) -> Step | Adjust:
     """Return the update to try first. `item` is what was last seen, None where nothing was; it is never refused by."""
     if item is None:
-        return _take("same", claim, _Context(None, terms, moment.now_us, moment.period))
+        step = _take("same", claim, _Context(None, terms, moment.now_us, moment.period))
+        # Of an item that this process never saw it does not know the limits: with others it is refused, and shown.
+        known = ConditionalUpdate(step.update.assignments, (*step.update.conditions, *has_limits(terms.limits)))
+        return replace(step, update=known)
     context = _context(item, terms, moment)
     return _adjust(context) or _take(form_of(item, moment.period), claim, context)
 

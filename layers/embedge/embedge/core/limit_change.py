@@ -12,6 +12,12 @@ from embedge.core.request import Limits
 _AVAILABLE = {"dl": "da", "ml": "ma", "tl": "ta"}
 
 
+def has_limits(limits: Limits) -> tuple[Compare, ...]:
+    """Return what is true of a balance that has exactly these limits."""
+    wanted = {"dl": limits.day_nano_usd, "ml": limits.month_nano_usd, "tl": limits.total_nano_usd, "cv": limits.version}
+    return tuple(Compare(name, "=", value) for name, value in wanted.items())
+
+
 def limit_change(item: Item, limits: Limits) -> ConditionalUpdate | None:
     """Return the update that gives a balance these limits; None where it has them, or newer ones."""
     wanted = {"dl": limits.day_nano_usd, "ml": limits.month_nano_usd, "tl": limits.total_nano_usd}
