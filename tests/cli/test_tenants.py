@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+
+from embedge import tenancy
+from embedge.adapters.clock_system import SystemClock
+from embedge.adapters.control_sqlite import SqliteControlTable
+from embedge.adapters.ledger_purse import PurseLedger
+from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
+from embedge.adapters.sqlite_state import SqliteState
+from embedge.core.balance import Claim
+from embedge.core.request import NO_LIMIT, Limits, Principal
+from embedge.core.tenant_document import TenantDocument
+from embedge.errors import BudgetSpent
 
 if TYPE_CHECKING:
     from tests.cli.laptop import Laptop
@@ -24,7 +36,36 @@ def test_what_was_put_is_shown_and_what_was_not_is_the_default(laptop: Laptop) -
         "  models               text-* voyage-*",
         "  tier                 auto",
         "  not blocked",
+        "  the ledger has nothing of it",
     ]
+
+
+def spend(laptop: Laptop, usd: int) -> None:
+    """Let a process that has heard of the tenant's limits pay so much."""
+    state, clock = SqliteState(laptop.state / "embedge.db"), SystemClock()
+
+    async def paid() -> None:
+        document = (await tenancy.known(SqliteControlTable(state), "acme")).document or TenantDocument()
+        acme = Principal("acme", frozenset(), (), document.limits(Limits(1, 1, NO_LIMIT, NO_LIMIT, NO_LIMIT)))
+        hold = await PurseLedger(SqliteLedgerTable(state, clock), clock).take(acme, Claim(usd * 10**9, 0))
+        (await hold.attempt(usd * 10**9, usd * 10**9)).billed(usd * 10**9)
+        await hold.settle()
+
+    asyncio.run(paid())
+    state.close()
+
+
+def test_a_limit_is_shown_to_bind_once_the_ledger_has_its_version(laptop: Laptop) -> None:
+    laptop.done("tenant", "put", "acme", "--budget", "month=30")
+    spend(laptop, 10)
+    laptop.done("tenant", "put", "acme", "--budget", "month=12")
+    *_, ledger = laptop.done("tenant", "show", "acme").splitlines()
+    assert ledger == "  the ledger has version 1; $10 of $30 taken, month"
+    spend(laptop, 1)
+    *_, ledger = laptop.done("tenant", "show", "acme").splitlines()
+    assert ledger == "  the ledger has version 2; $11 of $12 taken, month"
+    with pytest.raises(BudgetSpent):
+        spend(laptop, 2)
 
 
 def test_default_takes_back_what_was_put(laptop: Laptop) -> None:

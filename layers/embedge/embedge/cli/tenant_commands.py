@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import get_args
 
 import click
@@ -13,10 +14,11 @@ from embedge.cli import limit_options
 from embedge.cli.limit_options import Said
 from embedge.cli.running import Place, run
 from embedge.cli.tenant_alarming import checked, follow
-from embedge.cli.tenant_text import block_lines, tenant_lines, tenant_table
+from embedge.cli.tenant_text import block_lines, ledger_line, tenant_lines, tenant_table
+from embedge.core.balance_forms import Period
 from embedge.core.request import ModelRate, ServiceTier
 from embedge.core.tenant_document import EVERYBODY, Block, TenantDocument
-from embedge.errors import EmbedgeError, InvalidValue
+from embedge.errors import EmbedgeError, InvalidValue, ServiceUnavailable
 
 _OPERATOR = "operator"
 _AT_ONCE = 16
@@ -107,10 +109,10 @@ def tenant_list(place: Place) -> None:
 @click.argument("name")
 @click.pass_obj
 def tenant_show(place: Place, name: str) -> None:
-    """Show a tenant's limits, and who has blocked it."""
-    found = run(place, lambda operation: _known(operation, name))
+    """Show a tenant's limits, who has blocked it, and what its budgets have come to in the ledger."""
+    found, ledger = run(place, lambda operation: _shown(operation, name))
     _echo(tenant_lines(name, found.document or TenantDocument()))
-    _echo(block_lines(found.blocks))
+    _echo([*block_lines(found.blocks), ledger])
 
 
 @tenant.command("block")
@@ -160,6 +162,16 @@ async def _all(operation: Operation) -> dict[str, tenancy.Known]:
         read = await asyncio.gather(*(tenancy.known(operation.control, name) for name in part))
         found |= dict(zip(part, read, strict=True))
     return found
+
+
+async def _shown(operation: Operation, name: str) -> tuple[tenancy.Known, str]:
+    known = await _known(operation, name)
+    today = datetime.fromtimestamp(operation.clock.now_s(), UTC)
+    try:
+        balance = (await operation.sources.items.query(name)).get("B")
+    except ServiceUnavailable as error:
+        return known, f"  {error}"
+    return known, ledger_line(balance, Period(today.year * 12 + today.month, today.toordinal()))
 
 
 async def _known(operation: Operation, name: str) -> tenancy.Known:

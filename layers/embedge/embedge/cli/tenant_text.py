@@ -4,6 +4,10 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from embedge.cli.times import utc
+from embedge.core.account import budgets_kept
+from embedge.core.balance_forms import Period
+from embedge.core.conditional_update import Item
+from embedge.core.dollars import dollars
 from embedge.core.request import NO_LIMIT
 from embedge.core.tenant_document import Block, TenantDocument, is_blocked
 from embedge.tenancy import Known
@@ -43,6 +47,17 @@ def block_lines(blocks: Mapping[str, Block]) -> Iterator[str]:
         why = f": {block.reason}" if block.reason else ""
         yield f"  {'blocked' if block.blocked else 'let go'} by {source} at {utc(block.at_s)}{why}"
     yield "  blocked" if is_blocked(blocks) else "  not blocked"
+
+
+def ledger_line(balance: Item | None, period: Period) -> str:
+    """Return what the ledger has: the version of the limits that binds there, and what is taken of each budget."""
+    if balance is None:
+        return "  the ledger has nothing of it"
+    taken = (
+        f"; ${dollars(one.taken_nano_usd)} of ${dollars(one.limit_nano_usd)} taken, {one.period}"
+        for one in budgets_kept(balance, period)
+    )
+    return f"  the ledger has version {balance['cv']}{''.join(taken)}"
 
 
 def _limits(document: TenantDocument) -> Iterator[tuple[str, str]]:

@@ -43,10 +43,14 @@ def budgets(balance: Item | None, limits: Limits, period: Period) -> tuple[Budge
     return tuple(Budget(name, limit[name], taken[name]) for name in names if limit[name] < NO_LIMIT)
 
 
+def budgets_kept(balance: Item, period: Period) -> tuple[Budget, ...]:
+    """Return the budgets that bind by the item's own limits, which may be those of an earlier version."""
+    return budgets(balance, Limits(0, 0, balance["dl"], balance["ml"], balance["tl"]), period)
+
+
 def taken_percent(balance: Item, period: Period) -> Mapping[PeriodName, float]:
-    """Return how much of each budget that binds is taken, by the item's own limits; over 100 after an overrun."""
-    kept = Limits(0, 0, balance["dl"], balance["ml"], balance["tl"])
-    found = budgets(balance, kept, period)
+    """Return how much of each of those is taken; over 100 after an overrun."""
+    found = budgets_kept(balance, period)
     return {one.period: 100 * one.taken_nano_usd / one.limit_nano_usd for one in found if one.limit_nano_usd}
 
 
