@@ -16,7 +16,6 @@ from embedge.core.request import Principal
 from embedge.lease_closing import close_dead_leases
 
 _ROUTE = Path(__file__).parents[2] / "infra" / "routes" / "text-embedding-3-small.json"
-_RECONCILE_S = 3_600
 
 
 def carry_out(load: Load) -> Result:
@@ -80,7 +79,7 @@ class _Region:
 
     async def _reconcile(self) -> None:
         while True:
-            await asyncio.sleep(_RECONCILE_S)
+            await asyncio.sleep(self._load.reconcile_s)
             await close_dead_leases(self._table, self._table, VirtualClock(self._loop).now_s())
 
     def _replace(self, dies: Callable[["Process"], bool]) -> None:

@@ -36,6 +36,7 @@ class Load:
     frozen: float = 0.0  # the chance of a process, in each second, to stand still for up to 20 seconds
     rows: int = 1
     routes: int = 10
+    reconcile_s: float = 3_600
     lease_terms: LeaseTerms = DEFAULT_LEASE_TERMS
     seed: int = 0
     model: Model = field(default_factory=Model)

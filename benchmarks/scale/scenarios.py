@@ -11,7 +11,7 @@ from embedge.core.request import NO_LIMIT, Limits
 REGIONS = 3
 INSTANCES, REQUESTS_PER_S = 10_000, 100_000
 _PER_REGION = INSTANCES // REGIONS
-_SIMULATED = 100
+_SIMULATED = 60
 _FEW = 20
 _REQUESTS_A_MINUTE = REQUESTS_PER_S * 60 // REGIONS
 
@@ -40,7 +40,8 @@ _LOADS = [
     replace(_REGION, title="replaced, twice that", seconds=120, replaced_s=50, limits=limits(82_000)),
 ]
 # Fewer are simulated of what takes hours, and of a budget that is to be spent in a minute.
-_LONG = replace(_REGION, title="each lives half an hour", seconds=3 * 3_600, life_s=1_800, limits=limits(82_000))
+_LONG = replace(_REGION, title="each lives half an hour", seconds=2.5 * 3_600, life_s=1_800, limits=limits(82_000))
+_QUARTERLY = replace(_LONG, title="and reconcile each 15 min", reconcile_s=900)
 _SPENT = replace(
     _REGION,
     title="to the last of a budget",
@@ -49,7 +50,12 @@ _SPENT = replace(
     frozen=0.01,
     model=Model(lost_replies=0.002),
 )
-SMALL = [*(load.shrunk(_SIMULATED) for load in _LOADS), _LONG.shrunk(_FEW), _SPENT.shrunk(_SIMULATED)]
+SMALL = [
+    *(load.shrunk(_SIMULATED) for load in _LOADS),
+    _LONG.shrunk(_FEW),
+    _QUARTERLY.shrunk(_FEW),
+    _SPENT.shrunk(_SIMULATED),
+]
 BUDGETS = {
     requests: replace(_REGION, title=f"{requests:,} requests each", limits=limits(requests)).shrunk(_SIMULATED)
     for requests in (1_000, 5_000, 10_000, 20_000, 41_000, 82_000, 164_000)
@@ -71,16 +77,16 @@ QUICK = [
 
 
 def _moving(now_s: float) -> Sequence[float]:
-    """Return from where requests come: a third of a quarter of an hour from each place mostly, as days go by."""
-    return [(1, 0.2, 0.1), (0.1, 1, 0.2), (0.2, 0.1, 1)][int(now_s // 300) % 3]
+    """Return from where requests come: mostly from the second Region, later from the third."""
+    return (0.1, 0.7, 0.2) if now_s < 300 else (0.1, 0.1, 0.8)
 
 
-_BUDGET = 12_000 * REQUEST_NANO_USD
+_BUDGET = 9_000 * REQUEST_NANO_USD
 WORLDS = {
-    "thirds, and nothing is shifted": World(_BUDGET, 900, _moving, pause_s=10_000),
-    "shifted every minute or so": World(_BUDGET, 900, _moving),
-    "the same, a third of all steps fail": World(_BUDGET, 900, _moving, failing=0.33),
-    "one Region is cut off from 200 s on": World(_BUDGET, 900, _moving, cut_off_s=200),
+    "thirds, and nothing is shifted": World(_BUDGET, 600, _moving, pause_s=10_000),
+    "shifted every minute or so": World(_BUDGET, 600, _moving),
+    "the same, a third of all steps fail": World(_BUDGET, 600, _moving, failing=0.33),
+    "one Region is cut off from 200 s on": World(_BUDGET, 600, _moving, cut_off_s=200),
     "anything is cut and raised, every 8 s": World(
         3_000 * REQUEST_NANO_USD, 480, _moving, pause_s=8, failing=0.33, wishes="anything"
     ),
