@@ -151,10 +151,9 @@ def _show_curves(budgets: Mapping[int, Result], sizes: Mapping[int, Result]) -> 
         name: [(n, max(1.0, _late(r, pk))) for n, r in sizes.items()]
         for name, pk in {**_DRAWN, "routes": ROUTES}.items()
     }
-    keys["a key takes"] = [(n, 1000.0) for n in sizes]
     refused = {
-        "while all start": [(n, max(0.01, 100 * r.share("unavailable"))) for n, r in budgets.items()],
-        "after that": [
+        "in the whole minute": [(n, max(0.01, 100 * r.share("unavailable"))) for n, r in budgets.items()],
+        "in its last third": [
             (n, max(0.01, 100 * r.share("unavailable", _last_third(r.load)[0]))) for n, r in budgets.items()
         ],
     }
