@@ -29,7 +29,7 @@ _SMALLEST = 10 * REQUEST_NANO_USD
 _LOSING = Model(lost_replies=0.002)
 
 # What an operator counts for what a Region may still charge: the law, or less than that.
-Caution: TypeAlias = Literal["the law", "only what was said", "not what is taken", "not what is yet to be heard"]
+Caution: TypeAlias = Literal["the law", "only what was said", "not what is taken"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +120,6 @@ class _Region:
             return None
         if caution == "only what was said":
             return self.limit()
-        if caution == "not what is yet to be heard":  # another version than these two may be on its way
-            return max(self.limit(), item["ml"], taken)
         if item["cv"] < self._said[-1][1].version:
             return None
         return self.limit() if caution == "not what is taken" else max(self.limit(), taken)

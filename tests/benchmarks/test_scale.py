@@ -24,6 +24,8 @@ from embedge.core.conditional_update import (
     ItemUpdate,
     evaluate,
 )
+from embedge.core.limit_change import limit_change
+from embedge.core.request import Limits
 from embedge.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -94,11 +96,21 @@ def test_regions_bill_no_more_than_the_budget_together_whatever_is_shifted_and_w
     assert shared.most_over_budget <= 0
 
 
-@pytest.mark.parametrize(
-    ("caution", "seed"), [("only what was said", 0), ("not what is taken", 0), ("not what is yet to be heard", 1)]
-)
-def test_an_operator_who_counts_less_than_what_a_region_may_still_charge_is_seen(caution: Caution, seed: int) -> None:
-    assert share(replace(WORLD, caution=caution, failing=0, seed=seed)).most_over_budget > 0
+@pytest.mark.parametrize("caution", ["only what was said", "not what is taken"])
+def test_an_operator_who_counts_less_than_what_a_region_may_still_charge_is_seen(caution: Caution) -> None:
+    worlds = (replace(WORLD, caution=caution, failing=0, pause_s=1.5, seed=seed) for seed in range(12))
+    assert any(share(world).most_over_budget > 0 for world in worlds)
+
+
+def test_until_the_ledger_has_the_last_version_an_earlier_and_higher_one_may_still_come() -> None:
+    item: Item = {"dl": 9, "da": 9, "ml": 100, "ma": 100, "tl": 900, "ta": 900, "cv": 1}
+    said = [Limits(1, 1, 9, limit, 900, version) for version, limit in ((2, 140), (3, 60))]
+    for limits in said:
+        change = limit_change(item, limits)
+        assert change is not None
+        item = evaluate(change, item) or {}
+        assert (item["ml"], item["cv"]) == (limits.month_nano_usd, limits.version)
+    assert all(limit_change(item, limits) is None for limits in said)
 
 
 def test_a_key_takes_a_thousand_units_a_second_and_turns_away_what_comes_beyond() -> None:
