@@ -75,8 +75,7 @@ def monthly_usd(load: Load, requests: int) -> dict[str, float]:
         / _MILLION
         / _NANO
         + misses * load.kept * item / 10**9 * DYNAMODB_ON_DEMAND.gb_month_nano_usd / _NANO,
-        "CloudWatch": requests * load.log_bytes / 10**9 * LOGS_GB_USD
-        + (_metrics() * METRIC_USD if requests else 0),
+        "CloudWatch": requests * load.log_bytes / 10**9 * LOGS_GB_USD + (_metrics() * METRIC_USD if requests else 0),
         "data out": requests * answer_bytes / 10**9 * TRANSFER_GB_USD,
     }
 
