@@ -21,7 +21,7 @@ from embedge.bootstrap.operating import operate_folder
 from embedge.cli.token_commands import mint
 from embedge.errors import EmbedgeError
 from embedge.settings import Settings
-from infra.local.minilm import weights
+from infra.local.model_files import weights
 
 _MODEL = "local/minilm"
 _QUERIES = 10

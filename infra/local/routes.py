@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from infra.local.minilm import DIMENSIONS, MAX_TOKENS
+from infra.local.model_files import DIMENSIONS, MAX_TOKENS
 
 _ROUTES = Path(__file__).parents[1] / "routes"
 _DEPLOYED_SECRET = "secretsmanager:embedge/openai"

@@ -31,7 +31,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from infra.local.listening import BACKLOG, listen
-from infra.local.minilm import DIMENSIONS, InputTooLong, MiniLM, weights
+from infra.local.minilm import InputTooLong, MiniLM
+from infra.local.model_files import DIMENSIONS, weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,6 +12,7 @@ from infra.local.plain_protocol import PlainProtocol
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from starlette.types import ASGIApp
 
@@ -21,12 +22,15 @@ _KEEP_ALIVE_S = 75
 class Server(uvicorn.Server):
     """Uvicorn that says when it is ready; not before, because only then does Ctrl-C end it in order."""
 
-    banner = ""
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        """Take what to serve, and what says so."""
+        super().__init__(config)
+        self._ready = ready
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        print(self.banner, flush=True)  # noqa: T201 (what `make run` is for)
+        self._ready()
 
 
 def configuration(app: ASGIApp) -> uvicorn.Config:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from embedge.adapters.tokenizers_huggingface import FileTokenizer, load
 from embedge.core.route import Tokenizer
-from infra.local.minilm import MiniLM, weights
+from infra.local.minilm import MiniLM
+from infra.local.model_files import weights
 
 PIECE = 65_536
 # Words, marks, special tokens and white space: what a cut may go through.

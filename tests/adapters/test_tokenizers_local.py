@@ -18,7 +18,7 @@ from embedge.core.request import EmbeddingRequest, Input, Text, Tokens
 from embedge.core.route import Route, Tokenizer
 from embedge.core.route_document import parse_route
 from embedge.errors import InvalidValue, ServiceUnavailable
-from infra.local.minilm import weights
+from infra.local.model_files import weights
 from infra.local.routes import embedded_model
 from tests.adapters.counting import in_order, wanted
 

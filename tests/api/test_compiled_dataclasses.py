@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from embedge.api.compiled_dataclasses import use_compiled
+from embedge.api.compiled_dataclasses import keep_compiled, use_compiled
 from tests.e2e.tools import ROOT, python313
 
 if TYPE_CHECKING:
@@ -46,6 +46,21 @@ def _noted() -> dict[str, Any]:
     _made()
     del cast("Any", dataclasses).exec
     return texts
+
+
+def test_what_one_start_compiles_the_next_takes_whoever_else_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "dataclasses.bin"
+    taken: dict[str, Any] = {}
+    assert use_compiled(file, taken) == 0
+    _made()
+    assert taken.keys() == _noted().keys()
+    keep_compiled(file, taken)
+    keep_compiled(file, taken)
+    again: dict[str, Any] = {}
+    assert use_compiled(file, again) == len(taken) > 0
+    assert _made()(1).number == 1
+    assert again.keys() == taken.keys()
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_class_is_the_same_and_compiles_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.routes_control import ControlRoutes
 from embedge.adapters.sqlite_state import SqliteState
-from embedge.cli import main
+from embedge.cli.program import main
 from embedge.settings import DEFAULT_LIMITS
 from tests.fakes import FakeClock
 from tests.identity import Identity

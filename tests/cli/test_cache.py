@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from embedge.cli import main
+from embedge.cli.program import main
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.purges_control import ControlPurges
 from embedge.adapters.sqlite_state import SqliteState
-from embedge.cli import main
+from embedge.cli.program import main
 from embedge.core.cache_key import Keyring, space_id
 from embedge.core.provenance import Provenance
 from embedge.core.request import Text
@@ -42,7 +42,7 @@ SPACE_ID = space_id(SPACE).hex()
 _HEARS_INTERRUPTIONS = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from embedge.cli import main
+from embedge.cli.program import main
 main(prog_name="embedge")
 """
 

@@ -15,7 +15,7 @@ from embedge.adapters.clock_system import SystemClock
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.adapters.usage_ledger import LedgerUsage, Pace
-from embedge.cli import main
+from embedge.cli.program import main
 from embedge.core.request import Observation
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_a_picture_is_drawn_in_which_days_differ(state: Path) -> None:
 
 
 def test_where_pillow_is_missing_one_is_told_what_to_install(state: Path) -> None:
-    program = "import sys; sys.modules['PIL'] = None; from embedge.cli import main; main()"
+    program = "import sys; sys.modules['PIL'] = None; from embedge.cli.program import main; main()"
     wish = ["--state", str(state), "cache", "report", "--png", str(state / "c.png")]
     refused = subprocess.run([sys.executable, "-c", program, *wish], capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (1, "")

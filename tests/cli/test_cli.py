@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from embedge.cli import main
+from embedge.cli.program import main
 from embedge.cli.signing import new_key_pair
 from embedge.core.request import Principal
 from embedge.errors import CredentialInvalid

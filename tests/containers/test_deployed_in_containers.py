@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import openai
 import pytest
 
-from infra.local.minilm import MiniLM, weights
+from infra.local.minilm import MiniLM
+from infra.local.model_files import weights
 from infra.local.routes import embedded_model
 from tests.containers.engine import container_engine, need_engine
 from tests.containers.image import make

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from embedge.core import route
 from embedge.core.metering import cost_nano_usd, estimated_tokens, fewest_tokens, may_exceed, split_by_size, token_bound
-from infra.local.minilm import weights
+from infra.local.model_files import weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.local.minilm import MiniLM, weights
+from infra.local.minilm import MiniLM
+from infra.local.model_files import weights
 from infra.local.routes import embedded_model
 from tests.e2e.deploy import build, deploy
 from tests.e2e.deployed import OWN_ENDPOINT, PAGE, TOKENS_PER_MINUTE, Deployed, operate

@@ -8,7 +8,7 @@ from benchmarks.asking import ask
 from benchmarks.figures import Pass, complaints
 from benchmarks.passages import choose, in_runs
 from benchmarks.sources import copyrights, man_pages
-from infra.local.minilm import MAX_TOKENS
+from infra.local.model_files import MAX_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.local.minilm import MAX_TOKENS, InputTooLong, MiniLM, _gelu, weights
+from infra.local.minilm import InputTooLong, MiniLM, _gelu
+from infra.local.model_files import MAX_TOKENS, weights
 
 # The first and last three components, by transformers' BertModel on torch 2.13 from the same weights.
 PUBLISHED = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import httpx
 
-from infra.local.minilm import weights
+from infra.local.model_files import weights
 from tests.e2e.tools import ROOT
 
 if TYPE_CHECKING:

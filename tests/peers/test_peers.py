@@ -20,7 +20,8 @@ import numpy as np
 import openai
 import pytest
 
-from infra.local.minilm import MiniLM, weights
+from infra.local.minilm import MiniLM
+from infra.local.model_files import weights
 from infra.local.routes import embedded_model
 from tests.e2e.passages import passages as real_passages
 from tests.e2e.tools import ROOT, need
