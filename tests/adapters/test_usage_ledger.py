@@ -26,11 +26,13 @@ DAY_S = 86_400
 class Process:
     """One process that counts, and the table it shares with others."""
 
-    def __init__(self, table: FakeLedgerTable | None = None, clock: FakeClock | None = None) -> None:
+    def __init__(
+        self, table: FakeLedgerTable | None = None, clock: FakeClock | None = None, pace: Pace | None = None
+    ) -> None:
         self.clock = clock or FakeClock()
         self.table = table or FakeLedgerTable(self.clock)
         self.faults: list[str] = []
-        self.usage = LedgerUsage(self.table, self.clock, Pace(5, 1), self.faults.append)
+        self.usage = LedgerUsage(self.table, self.clock, pace or Pace(5, 1), self.faults.append)
 
     async def see(self, times: int = 1, **changes: Any) -> None:
         for _ in range(times):
@@ -54,6 +56,19 @@ async def test_a_quiet_process_writes_at_once_and_a_busy_one_every_few_seconds()
     process.clock.pass_time(5)
     await process.see()
     assert (process.requests(), len(process.table.sent)) == (102, writes + 1)
+
+
+async def test_what_is_written_before_each_answer_is_written_together_by_those_of_one_moment() -> None:
+    process = Process(pace=Pace(0, 1))
+
+    async def answered() -> int:
+        await process.see()
+        return process.requests()
+
+    assert await answered() == 1
+    writes = len(process.table.sent)
+    assert await asyncio.gather(*(answered() for _ in range(10))) == [11] * 10
+    assert len(process.table.sent) == writes + 1
 
 
 async def test_a_row_says_what_its_requests_came_to() -> None:

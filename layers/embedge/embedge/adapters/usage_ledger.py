@@ -68,7 +68,11 @@ class LedgerUsage:
         now_s = self._clock.now_s()
         observation.usage_day = _day(now_s)
         self._wait(row_of(observation, observation.usage_day), _Waiting(counts_of(observation), now_s))
-        if now_s - self._written_s >= self._pause_s:
+        if now_s - self._written_s < self._pause_s:
+            return
+        if not self._pace.every_s:
+            await asyncio.sleep(0)  # those that end in this turn of the loop are written together, by the first of them
+        if self._waiting:
             await self.flush()
 
     async def flush(self) -> None:
@@ -81,9 +85,8 @@ class LedgerUsage:
         left = iter(tuple(due.items()))
         self._in_time = True
         try:
-            async with asyncio.timeout(self._pace.longest_s), asyncio.TaskGroup() as writers:
-                for _ in range(min(_AT_ONCE, len(due))):
-                    writers.create_task(self._write_from(left))
+            async with asyncio.timeout(self._pace.longest_s):
+                await self._write_all(left, len(due))
         except TimeoutError:
             pass  # each writer has told of what it could not finish
         finally:
@@ -91,6 +94,14 @@ class LedgerUsage:
                 self._wait(row, one)
             slower_s, faster_s = min(2 * self._pause_s, _LONGEST_PAUSE_S), self._pause_s / 2
             self._pause_s = max(self._pace.every_s, faster_s) if self._in_time else slower_s
+
+    async def _write_all(self, left: Iterator[tuple[RowName, _Waiting]], count: int) -> None:
+        if count <= 1:  # as nearly always: a task would take longer to begin than SQLite to write
+            await self._write_from(left)
+            return
+        async with asyncio.TaskGroup() as writers:
+            for _ in range(min(_AT_ONCE, count)):
+                writers.create_task(self._write_from(left))
 
     def _wait(self, row: RowName, more: _Waiting) -> None:
         if row not in self._waiting and len(self._waiting) >= _MOST_WAITING:

@@ -74,12 +74,13 @@ class Counts:
 
     def added(self) -> tuple[Assign, ...]:
         """Return what adds them to an item, which may lack any of them."""
-        steps = (Assign(field.name, AttributeOr(field.name, 0), getattr(self, field.name)) for field in fields(self))
-        return tuple(step for step in steps if step.change)
+        changes = zip(_BEFORE, _NUMBERS(self), strict=True)
+        return tuple(Assign(before.name, before, change) for before, change in changes if change)
 
 
 # What `dataclasses.astuple` gives, too, but that copies each deeply, which each request would wait for.
 _NUMBERS = attrgetter(*(field.name for field in fields(Counts)))
+_BEFORE = tuple(AttributeOr(field.name, 0) for field in fields(Counts))
 
 
 @dataclass(frozen=True, slots=True)
