@@ -55,8 +55,7 @@ async def embed(call: Call, services: Services) -> Embedded:
     held = _held(services.memory, wanted)
     weighing = services.cache_policy.weigh(wanted, principal.tenant, held)
     with services.flights.looking() as landed:
-        looking = services.cache.get_many(weighing.keys, route.space.dimensions, principal.tenant)
-        (principal, admission), read = await together(_admit(call, services, principal, wanted), looking)
+        (principal, admission), read = await _admit_and_look(call, services, principal, wanted, weighing.keys)
     weighing.found(read)
     cached = {**held, **read}
     call.observation.rates, call.observation.tier = admission.rates, admission.tier
@@ -107,6 +106,16 @@ async def _chosen(call: Call, services: Services, principal: Principal, model: s
         return choose(routes, principal, model)
     except ModelNotAllowed:
         return choose(routes, await services.authenticator.confirm(call.credential), model)
+
+
+async def _admit_and_look(
+    call: Call, services: Services, known: Principal, wanted: Wanted, keys: Sequence[bytes]
+) -> tuple[tuple[Principal, Admission], Mapping[bytes, StoredVector]]:
+    """Admit the request and, at the same time, look the keys up."""
+    admitting = _admit(call, services, known, wanted)
+    if not keys:  # all is at hand, and a task of its own would look nothing up
+        return await admitting, {}
+    return await together(admitting, services.cache.get_many(keys, wanted.route.space.dimensions, known.tenant))
 
 
 async def _admit(call: Call, services: Services, known: Principal, wanted: Wanted) -> tuple[Principal, Admission]:

@@ -35,13 +35,14 @@ class SqliteCache:
         found: dict[bytes, StoredVector] = {}
         try:
             for start in range(0, len(keys), _ROWS_AT_ONCE):
+                if start:
+                    await asyncio.sleep(0)
                 for key, value, expires_s in self._rows(keys[start : start + _ROWS_AT_ONCE]):
                     vector = decode(key, value, dimensions, expires_s)
                     if vector is None:
                         self._on_fault("corrupt")
                     else:
                         found[key] = vector
-                await asyncio.sleep(0)
         except sqlite3.Error:
             self._on_fault("read")
         return found
@@ -80,8 +81,9 @@ class SqliteCache:
         rows = [(k, entry.kept(), now_s + ttl_s, owner, target.get(k, ""), now_s) for k, entry in entries.items()]
         try:
             for start in range(0, len(rows), _ROWS_AT_ONCE):
+                if start:
+                    await asyncio.sleep(0)
                 self._write(statement, rows[start : start + _ROWS_AT_ONCE], now_s)
-                await asyncio.sleep(0)
         except sqlite3.Error:
             self._on_fault("write")
 
