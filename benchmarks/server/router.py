@@ -60,10 +60,10 @@ async def _run(folder: Path, upstream: int, memory_cache_bytes: int) -> None:
 
 
 def _slow(upstream: int) -> bytes:
-    """Return a route to what the stub answers late."""
+    """Return a route to what the stub answers late, to which as many calls may be under way as there are requests."""
     document = json.loads(route(upstream, DIMENSIONS))
     document["alias"] = document["space"]["model"] = SLOW
-    document["targets"][0]["endpoint"] = f"http://127.0.0.1:{upstream}/{SLOW}"
+    document["targets"][0] |= {"endpoint": f"http://127.0.0.1:{upstream}/{SLOW}", "limits": {"concurrency": 64}}
     return json.dumps(document).encode()
 
 
