@@ -204,13 +204,16 @@ def test_only_who_is_busy_takes_ahead_and_what_is_not_used_in_time_is_gone() -> 
     assert units.use(100, _NOW_US) == 0  # the clock was put back: nobody knows how old they are
 
 
-def test_where_a_process_used_hardly_any_of_a_rate_a_second_request_takes_ahead() -> None:
+def test_where_a_process_used_hardly_any_of_a_rate_of_thousands_a_second_request_takes_ahead() -> None:
     units = LeasedUnits()
     units.use(10, _NOW_US)
-    assert units.ahead(10**6) == 0
+    assert units.ahead(10**9) == 0
     units.use(10, _NOW_US + 1)
-    assert units.ahead(20 * 4096) == 20
-    assert units.ahead(20 * 4096 - 1) == 0
+    assert units.ahead(1 << 22) == 20
+    assert units.ahead((1 << 22) - 1) == 0  # who has fewer processes is told of each request what is left
+    units.use(1980, _NOW_US + 2)
+    assert units.ahead(2000 * 4096) == 2000
+    assert units.ahead(2000 * 4096 - 1) == 0
 
 
 def test_where_nothing_is_limited_there_is_no_rate_to_write_down() -> None:

@@ -7,10 +7,11 @@ remembers.
 
 LIFE_US = 10_000_000
 # A process is busy that has so many requests in ten seconds; for others, all units are there until the last. Of a
-# tenant with thousands of processes none may be, and all together write to one item; so where what a process used is no
-# more than such a part of a minute's worth, a second request is enough.
+# tenant with thousands of processes none may be, and all together write to one item; so where a minute is worth as much
+# as only those need, and what a process used is no more than such a part of it, a second request is enough.
 _BUSY = 16
 _HARDLY_ANY = 4096
+_OF_THOUSANDS = 1 << 22
 # Of a minute's worth; where that is too little for even one more request, nothing is taken ahead.
 _SMALL_PART = 128
 
@@ -42,7 +43,7 @@ class LeasedUnits:
     def ahead(self, per_minute: int) -> int:
         """Return how many units are worth taking beyond those that are needed now."""
         requests, used = max(self._requests, self._requests_before), max(self._used, self._used_before)
-        hardly_any = requests > 1 and used * _HARDLY_ANY <= per_minute
+        hardly_any = requests > 1 and per_minute >= max(_OF_THOUSANDS, used * _HARDLY_ANY)
         return min(used, per_minute // _SMALL_PART) if requests >= _BUSY or hardly_any else 0
 
     def took(self, units: int, now_us: int) -> None:
