@@ -52,8 +52,8 @@ def _anywhere(update: ConditionalUpdate) -> ConditionalUpdate:
 
 
 def _whenever(update: ConditionalUpdate, target: str) -> ConditionalUpdate:
-    """Set an attribute of a lease without looking whether the lease is open."""
-    if [step.target for step in update.assignments] != [target]:
+    """Set an attribute of a lease, and what it notes beside it, without looking whether the lease is open."""
+    if {step.target for step in update.assignments} - {"k"} != {target}:
         return update
     return ConditionalUpdate(update.assignments, (Compare("C", ">=", 0),))
 
