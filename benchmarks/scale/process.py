@@ -190,10 +190,10 @@ class _TableOf:
         return await self._heard(self._table.query(pk))
 
     async def put(self, pk: str, sk: str, document: str, expires_s: int | None = None) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # only operators put, and none is simulated
 
     async def replace(self, pk: str, sk: str, seen: str | None, document: str | None) -> bool:
-        raise NotImplementedError
+        raise NotImplementedError  # nor does any replace
 
     async def _heard(self, call: Awaitable[_Done]) -> _Done:
         if self._process.dead:

@@ -66,6 +66,7 @@ async def test_what_was_asked_for_is_there_at_once_with_its_cost_and_what_is_lef
     requests, tokens = found["rates"]
     assert (requests["kind"], requests["limit_per_minute"], tokens["kind"]) == ("requests", 100_000, "tokens")
     assert requests["left"] < 100_000
+    assert found["model_rates"] == []
     assert tokens["resets_at"] >= "2027-01-15T08:00:00.000Z"
 
 

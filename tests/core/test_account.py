@@ -7,11 +7,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.account import budgets, rates
+from embedge.core.account import budgets, rates, rates_of_models
+from embedge.core.allowance import rates_of
 from embedge.core.balance import Adjust, Claim, Moment, Step, Terms, first_step, next_step
 from embedge.core.balance_forms import Period
 from embedge.core.conditional_update import Item, evaluate
-from embedge.core.request import NO_LIMIT, Limits, Principal
+from embedge.core.gcra import Want
+from embedge.core.request import NO_LIMIT, Limits, ModelRate, Principal
 
 LIMITS = Limits(60, 6_000, 1_000, 5_000, 9_000)
 NOW = Period(24_324, 739_997)
@@ -76,3 +78,18 @@ def test_rates_are_those_of_the_headers() -> None:
     requests, tokens = rates({"g": 30_000_000}, {"requests": {"g": 1_000_000}}, LIMITS, 0)
     assert (requests.kind, requests.limit, requests.remaining, requests.reset_us) == ("requests", 60, 59, 1_000_000)
     assert (tokens.kind, tokens.limit, tokens.remaining, tokens.reset_us) == ("tokens", 6_000, 3_000, 30_000_000)
+
+
+def test_rates_of_models_are_those_that_requests_for_them_are_held_to() -> None:
+    limits = replace(LIMITS, models=(ModelRate("text-*", 10, None), ModelRate("big", 5, 600)))
+    who = Principal("acme", frozenset(), (), limits)
+    wants = [rates_of(who, "requests").step(None, Want(1, 1)), rates_of(who, "tokens").step(None, Want(60, 1))]
+    requests, tokens = (evaluate(update, None) for update in wants)
+    assert requests is not None
+    found = rates_of_models(tokens, {"requests": requests}, limits, 1)
+    assert [(name, rate.kind, rate.limit, rate.remaining) for name, rate in found] == [
+        ("text-*", "requests", 10, 9),
+        ("big", "requests", 5, 4),
+        ("big", "tokens", 600, 540),
+    ]
+    assert rates_of_models(None, {}, LIMITS, 0) == ()

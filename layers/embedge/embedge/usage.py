@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from embedge.core.account import Budget, PeriodName, budgets, rates
+from embedge.core.account import Budget, PeriodName, budgets, rates, rates_of_models
 from embedge.core.balance_forms import Period
 from embedge.core.gcra import RateState
 from embedge.core.request import Principal
@@ -57,6 +57,7 @@ class Account:
     groups: tuple[Group, ...]
     budgets: tuple[Resetting, ...]
     rates: tuple[RateState, ...]
+    model_rates: tuple[tuple[str, RateState], ...]
     now: datetime
 
 
@@ -80,6 +81,7 @@ async def account(principal: Principal, question: Question, books: Books) -> Acc
     except ServiceUnavailable as error:  # its words are for operators
         raise ServiceUnavailable(_OUT_OF_REACH, retry_after_s=5) from error
     now, balance = _now(books.clock), own.get(_BALANCE)
+    now_us = int(books.clock.now_s() * 1_000_000)
     within = [row for row in rows if row.name.day <= question.last.isoformat()]
     period = Period(now.year * 12 + now.month, now.toordinal())
     by = {name: grouped(within, (name,), MOST_GROUPS) for name in _USUAL}
@@ -91,7 +93,8 @@ async def account(principal: Principal, question: Question, books: Books) -> Acc
         projects=by["project"],
         groups=grouped(within, question.group_by, MOST_GROUPS) if question.group_by else (),
         budgets=tuple(Resetting(one, _resets(one.period, now)) for one in budgets(balance, principal.limits, period)),
-        rates=rates(balance, limiters, principal.limits, int(books.clock.now_s() * 1_000_000)),
+        rates=rates(balance, limiters, principal.limits, now_us),
+        model_rates=rates_of_models(balance, limiters, principal.limits, now_us),
         now=now,
     )
 

@@ -140,6 +140,7 @@ def _groups(properties: Node, required: int = 1) -> Node:
     return {"type": "array", "items": {**_object(fields), "required": needed}, "description": _EVERYBODY_ELSE}
 
 
+_RATE: Node = {"kind": string(), "limit_per_minute": _COUNT, "left": _COUNT, "resets_at": _INSTANT}
 _USAGE: Node = {
     "object": {"const": "usage"},
     "tenant": string(minLength=1),
@@ -164,9 +165,11 @@ _USAGE: Node = {
             }
         ),
     },
-    "rates": {
+    "rates": {"type": "array", "items": _object(_RATE)},
+    "model_rates": {
         "type": "array",
-        "items": _object({"kind": string(), "limit_per_minute": _COUNT, "left": _COUNT, "resets_at": _INSTANT}),
+        "description": "The same of the models that have rates of their own, named by a shell pattern.",
+        "items": _object({"models": string(), **_RATE}),
     },
 }
 USAGE = _object(_USAGE) | {"required": [name for name in _USAGE if name != "groups"]}

@@ -24,6 +24,7 @@ def usage_answer(tenant: str, question: Question, account: Account) -> dict[str,
         "projects": _named(["project"], account.projects),
         "budgets": [_budget(one) for one in account.budgets],
         "rates": [_rate(one, account.now) for one in account.rates],
+        "model_rates": [{"models": name, **_rate(one, account.now)} for name, one in account.model_rates],
     }
     return answer | ({"groups": _named(question.group_by, account.groups)} if question.group_by else {})
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from embedge.core.allowance import model_rates
 from embedge.core.balance_forms import Period
 from embedge.core.conditional_update import Item
 from embedge.core.gcra import Rate, RateState
 from embedge.core.request import NO_LIMIT, Limits
 
+Kind: TypeAlias = Literal["requests", "tokens"]
 PeriodName: TypeAlias = Literal["day", "month", "total"]
 
 
@@ -59,6 +61,14 @@ def rates(balance: Item | None, limiters: Mapping[str, Item], limits: Limits, no
     requests, tokens = Rate("requests", limits.requests_per_minute), Rate("tokens", limits.tokens_per_minute)
     bound = ((requests, limiters.get("requests")), (tokens, balance))
     return tuple(rate.state(item, now_us) for rate, item in bound if rate.per_minute < NO_LIMIT)
+
+
+def rates_of_models(
+    balance: Item | None, limiters: Mapping[str, Item], limits: Limits, now_us: int
+) -> tuple[tuple[str, RateState], ...]:
+    """Return the same of the models that have rates of their own, each with the pattern that names them."""
+    bound: tuple[tuple[Kind, Item | None], ...] = (("requests", limiters.get("requests")), ("tokens", balance))
+    return tuple((name, rate.state(item, now_us)) for kind, item in bound for name, rate in model_rates(limits, kind))
 
 
 def _taken(item: Item, which: Literal["d", "m", "t"]) -> int:

@@ -28,13 +28,17 @@ def rates_of(principal: Principal, kind: Literal["requests", "tokens"]) -> Rates
     if principal.exempt:
         return Rates(())
     own = Rate(kind, _per_minute(limits, kind) or 0, limits.over_limit_percent)
-    models = (
-        Rate(kind, per_minute, limits.over_limit_percent, _suffix(rate))
+    rates = (own, *(rate for _, rate in model_rates(limits, kind)))
+    return Rates(() if len(rates) == 1 and own.per_minute >= NO_LIMIT else rates)
+
+
+def model_rates(limits: Limits, kind: Literal["requests", "tokens"]) -> tuple[tuple[str, Rate], ...]:
+    """Return the rates of a kind of a tenant's models, each with the pattern that names them."""
+    return tuple(
+        (rate.pattern, Rate(kind, per_minute, limits.over_limit_percent, _suffix(rate)))
         for rate in limits.models
         if (per_minute := _per_minute(rate, kind)) is not None
     )
-    rates = (own, *models)
-    return Rates(() if len(rates) == 1 and own.per_minute >= NO_LIMIT else rates)
 
 
 def asked(principal: Principal, asks: ServiceTier | None) -> ServiceTier | None:
