@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.allowance import rates_of, tiers_of, within, worse
+from embedge.core.allowance import of_no_model, rates_of, tiers_of, within, worse
 from embedge.core.conditional_update import evaluate
 from embedge.core.gcra import MINUTE_US, Rate, Rates, Tier, Want
 from embedge.core.leased_units import LIFE_US, LeasedUnits
@@ -223,6 +223,13 @@ def test_where_nothing_is_limited_there_is_no_rate_to_write_down() -> None:
     # What is taken ahead is the tenant's own rate's, so it stays beside those of models.
     one_model = replace(free, limits=replace(free.limits, models=(ModelRate("text-*", 5, None),)))
     assert [rate.per_minute for rate in rates_of(one_model, "requests").rates] == [NO_LIMIT, 5]
+
+
+def test_a_call_that_names_no_model_takes_nothing_of_the_rates_of_models() -> None:
+    limits = Limits(10, 100, 1, 1, 1, models=(ModelRate("*", 5, 50),))
+    who = of_no_model(Principal("acme", frozenset(), (), limits))
+    assert [rate.per_minute for rate in rates_of(who, "requests").rates] == [10]
+    assert [rate.per_minute for rate in rates_of(who, "tokens").rates] == [100]
 
 
 def test_rates_of_models_bind_those_models_only_and_exempt_is_bound_by_none() -> None:

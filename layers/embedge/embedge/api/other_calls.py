@@ -16,6 +16,7 @@ from embedge.api.error_table import error_answer
 from embedge.api.serving import Serving
 from embedge.api.usage_answer import usage_answer
 from embedge.api.usage_query import read_question
+from embedge.core.allowance import of_no_model
 from embedge.core.request import Observation
 from embedge.core.routing import choose, require_scope
 from embedge.errors import EmbedgeError, UnknownUrl
@@ -81,7 +82,7 @@ def _add_usage(app: FastAPI, serving: Serving) -> None:
         seen.tenant = principal.tenant
         require_scope(principal, "usage")
         question = read_question(request.query_params.multi_items(), today(serving.clock))
-        seen.rates = (await services.rates.admit(principal)).rates
+        seen.rates = (await services.rates.admit(of_no_model(principal))).rates
         found = await account(principal, question, serving.books)
         return _json(usage_answer(principal.tenant, question, found), account_headers(0, seen.rates))
 

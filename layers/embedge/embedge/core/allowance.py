@@ -19,6 +19,11 @@ def within(principal: Principal, route: Route) -> Principal:
     return replace(principal, limits=replace(principal.limits, models=binding))
 
 
+def of_no_model(principal: Principal) -> Principal:
+    """Return who asks, with no rates of models: for calls that name none."""
+    return replace(principal, limits=replace(principal.limits, models=()))
+
+
 def rates_of(principal: Principal, kind: Literal["requests", "tokens"]) -> Rates:
     """Return the rates of a kind that bind: the tenant's, and those of its models; none for who is exempt.
 
