@@ -88,3 +88,19 @@ def test_what_was_not_looked_up_is_told_by_its_keys() -> None:
     left = {"UnprocessedKeys": {TABLE: {"Keys": [{"k": {"B": base64.b64encode(bytes(32)).decode()}}]}}}
     body = orjson.dumps({"Responses": {TABLE: [item(n) for n in range(60)]}, **left})
     assert read_rows(body, TABLE, lambda: None) == (rows_of(60), [bytes(32)])
+
+
+def test_no_byte_between_the_parts_of_any_entry_is_taken_for_granted() -> None:
+    body = reply([item(number) for number in range(60)])
+    size = len(orjson.dumps(item(0))) + 1
+    start = body.index(b"[") + 30 * size
+    one = body[start : start + size]
+    texts = {at for text in orjson.loads(one[1:]).values() for value in text.values() for at in _places(one, value)}
+    for at in set(range(size)) - texts:
+        garbled = body[: start + at] + b"?" + body[start + at + 1 :]
+        assert counted(garbled, TABLE) is None, one[at : at + 1]
+
+
+def _places(one: bytes, value: str) -> range:
+    begin = one.index(b'"' + value.encode()) + 1
+    return range(begin, begin + len(value))
