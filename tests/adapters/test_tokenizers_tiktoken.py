@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from embedge.adapters.tokenizers_tiktoken import Cl100k, load, parts, shipped
-from embedge.core.metering import fewest_tokens, token_bound
+from embedge.core.metering import fewest_tokens, token_bounds
 from embedge.core.route import Tokenizer
 
 LIMITLESS = 10**9
@@ -75,7 +75,7 @@ def test_any_text_has_as_many_tokens_as_tiktoken_gives_it(text: str) -> None:
 @given(ANY_TEXT | BLANK_TEXT)
 def test_no_text_has_more_tokens_than_bytes_or_fewer_than_its_size_allows(text: str) -> None:
     size = len(text.encode())
-    assert fewest_tokens(size, FAMILY) <= ours().count(text, LIMITLESS) <= token_bound(size, FAMILY, LIMITLESS)
+    assert fewest_tokens(size, FAMILY) <= ours().count(text, LIMITLESS) <= token_bounds([size], FAMILY, LIMITLESS)[0]
 
 
 def test_the_longest_token_decides_how_few_tokens_a_size_can_have() -> None:

@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.metering import credible_tokens, token_bound
+from embedge.core.metering import credible_tokens, token_bounds
 from embedge.core.route import Tokenizer
 
 NOBODY_LIMITS = 10**9
@@ -33,4 +33,4 @@ def test_no_character_normalises_to_more_bytes_than_are_credible_tokens() -> Non
 @given(st.integers(0, 10**7), st.sampled_from(["byte_bpe", "bert"]))
 def test_what_a_tokenizer_is_bound_by_is_credible(size_bytes: int, family: str) -> None:
     tokenizer = Tokenizer("bert" if family == "bert" else "byte_bpe", None)
-    assert token_bound(size_bytes, tokenizer, NOBODY_LIMITS) <= credible_tokens(size_bytes)
+    assert token_bounds([size_bytes], tokenizer, NOBODY_LIMITS)[0] <= credible_tokens(size_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,10 +91,24 @@ def test_what_is_counted_is_at_least_what_is_taken(dimensions: int) -> None:
     assert taken <= held.total_bytes < 1.2 * taken
 
 
-def test_what_only_a_store_needs_takes_no_room() -> None:
-    held, stored = HeldVectors(10**6), packed(vector(1, 1536))
-    assert stored.packed is not None
+@pytest.mark.parametrize(
+    "stored", [packed(vector(1, 1536)), replace(vector(1, 1536), text=memoryview(b"a whole reply")[2:7])]
+)
+def test_what_only_a_store_or_an_answer_needs_takes_no_room(stored: StoredVector) -> None:
+    held = HeldVectors(10**6)
+    assert (stored.packed, stored.text) != (None, None)
     held.put(key(1), stored, 10, "a")
     found = held.get(key(1), 0)
     assert found is not None
-    assert (found, found.packed) == (stored, None)
+    assert (found, found.packed, found.text) == (stored, None, None)
+
+
+def test_of_several_keys_what_is_held_and_has_not_expired_is_found_and_was_used_last() -> None:
+    held = HeldVectors(4 * size_bytes(1))
+    held.put(key(1), vector(1, 1), 10, "a")
+    held.put(key(2), vector(2, 1), 20, "a")
+    assert held.get_all([key(3), key(1)], 9) == {key(1): vector(1, 1)}
+    held.put(key(4), vector(4, 1), 20, "a")  # the tenant's half is two: what was used longest ago goes
+    assert held.get_all([key(1), key(2), key(4)], 9) == {key(1): vector(1, 1), key(4): vector(4, 1)}
+    assert held.get_all([key(1), key(4)], 10) == {key(4): vector(4, 1)}
+    assert held.total_bytes == size_bytes(1)

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from embedge.core import route
-from embedge.core.metering import cost_nano_usd, estimated_tokens, fewest_tokens, may_exceed, split_by_size, token_bound
+from embedge.core.metering import (
+    cost_nano_usd,
+    estimated_tokens,
+    fewest_tokens,
+    may_exceed,
+    split_by_size,
+    token_bounds,
+)
 from infra.local.model_files import weights
 
 if TYPE_CHECKING:
@@ -74,23 +81,23 @@ def test_what_need_not_be_counted_cannot_be_too_long(
     size: int, family: route.TokenizerFamily | None, longest: int
 ) -> None:
     tokenizer = family and route.Tokenizer(family, None)
-    assert token_bound(size, tokenizer, longest) <= longest
+    assert token_bounds([size], tokenizer, longest)[0] <= longest
     if not may_exceed(size, tokenizer, longest):
-        assert token_bound(size, tokenizer, NOBODY_LIMITS) <= longest
+        assert token_bounds([size], tokenizer, NOBODY_LIMITS)[0] <= longest
     elif tokenizer:
-        assert token_bound(size, tokenizer, longest) == longest
+        assert token_bounds([size], tokenizer, longest)[0] == longest
 
 
 @given(st.integers(0, 10**7), st.sampled_from([None, "cl100k", "byte_bpe", "bert"]))
 def test_the_fewest_tokens_of_a_size_are_no_more_than_the_most(size: int, family: route.TokenizerFamily | None) -> None:
     tokenizer = family and route.Tokenizer(family, None)
-    assert 0 <= fewest_tokens(size, tokenizer) <= token_bound(size, tokenizer, NOBODY_LIMITS)
+    assert 0 <= fewest_tokens(size, tokenizer) <= token_bounds([size], tokenizer, NOBODY_LIMITS)[0]
     assert family == "cl100k" or fewest_tokens(size, tokenizer) == 0
 
 
 def test_a_text_of_a_tokenizer_that_is_not_known_may_always_be_too_long() -> None:
     assert may_exceed(1, None, 8192)
-    assert token_bound(1, None, 8192) == 8192
+    assert token_bounds([1], None, 8192)[0] == 8192
 
 
 # The bounds against real tokenizers: what is bounded is what these count.
@@ -119,7 +126,7 @@ def over_the_bound(tokenizer: Tokenizer, family: route.TokenizerFamily, texts: I
     return [
         text
         for text, encoding in zip(texts, tokenizer.encode_batch_fast(texts), strict=True)
-        if len(encoding.ids) > token_bound(len(text.encode()), route.Tokenizer(family, None), NOBODY_LIMITS)
+        if len(encoding.ids) > token_bounds([len(text.encode())], route.Tokenizer(family, None), NOBODY_LIMITS)[0]
     ]
 
 
@@ -163,4 +170,4 @@ def test_no_text_makes_more_byte_bpe_tokens_than_it_has_bytes(text: str) -> None
 
 
 def test_the_bound_for_bert_is_reached_so_it_could_not_be_lower() -> None:
-    assert len(bert().encode("!?.").ids) == token_bound(3, route.Tokenizer("bert", None), NOBODY_LIMITS)
+    assert len(bert().encode("!?.").ids) == token_bounds([3], route.Tokenizer("bert", None), NOBODY_LIMITS)[0]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.vector_codec import FloatVector, StoredVector, cut, decode, encode
+from embedge.core.vector_codec import FloatVector, StoredVector, cut, decode, decode_all, encode, packed
 
 KEY = hashlib.sha256(b"a key").digest()
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -73,6 +73,57 @@ def test_a_value_is_a_miss_under_another_key_and_at_another_size(stored: StoredV
 def test_any_bytes_are_a_miss_or_a_vector_and_never_an_error(value: bytes, dimensions: int) -> None:
     decoded = decode(KEY, value, dimensions)
     assert decoded is None or decoded.value == value
+
+
+def kept(number: int) -> tuple[bytes, bytes]:
+    """Return a key and what is kept under it: four numbers, float32."""
+    key = hashlib.sha256(bytes([number])).digest()
+    return key, encode(key, np.full(4, number, np.float32), number, estimated=number % 2 == 0).value
+
+
+def damaged(number: int, bit: int) -> tuple[bytes, bytes]:
+    key, value = kept(number)
+    changed = bytearray(value)
+    changed[bit // 8] ^= 1 << bit % 8
+    return key, bytes(changed)
+
+
+def others(number: int) -> list[tuple[bytes, bytes]]:
+    """Return what is not in the usual form, or not what it is said to be."""
+    key, value = kept(number)
+    numbers = np.arange(4, dtype=np.float32)
+    half = encode(key, numbers, number, estimated=False, storage="f16")
+    longer = encode(key, np.zeros(5, np.float32), number, estimated=False)
+    unsummed = bytes([1]) + value[1:8] + key[:4] + value[12:]
+    kinds = [half.value, packed(half).kept(), packed(encode(key, numbers, 1, estimated=True)).kept(), longer.value]
+    return [(KEY, value), too_long(number), *((key, one) for one in (*kinds, unsummed, b"", value[:11], value + b"0"))]
+
+
+def too_long(number: int) -> tuple[bytes, bytes]:
+    """Return what says that it has four numbers, has five, and has the sum of all that."""
+    key, value = kept(number)
+    head, numbers = value[:8], value[12:] + b"five"
+    return key, head + zlib.crc32(key + head + numbers).to_bytes(4, "little") + numbers
+
+
+USUAL = st.integers(0, 255).map(kept) | st.builds(damaged, st.integers(0, 255), st.integers(0, 8 * 28 - 1))
+
+
+@pytest.mark.parametrize("other", others(1))
+def test_what_is_not_as_usual_is_decoded_among_many_as_it_is_alone(other: tuple[bytes, bytes]) -> None:
+    for pairs in ([other], [kept(2), other], [other, kept(2)], [other, other]):
+        rows = [(key, value, 7, None) for key, value in pairs]
+        assert decode_all(rows, 4) == [decode(key, value, 4) for key, value in pairs]
+
+
+@given(st.lists(USUAL) | st.lists(USUAL | st.integers(0, 255).flatmap(lambda number: st.sampled_from(others(number)))))
+def test_many_are_decoded_as_each_is(pairs: list[tuple[bytes, bytes]]) -> None:
+    rows = [(key, value, 7 * at, memoryview(base64.b64encode(value))) for at, (key, value) in enumerate(pairs)]
+    alone = [decode(key, value, 4, expires_s) for key, value, expires_s, _ in rows]
+    together = decode_all(rows, 4)
+    assert together == alone
+    assert [one and one.expires_s for one in together] == [one and one.expires_s for one in alone]
+    assert [one and bytes(one.base64()) for one in together] == [one and one.base64() for one in alone]
 
 
 def test_the_view_of_a_vector_cannot_be_written_to() -> None:

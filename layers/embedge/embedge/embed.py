@@ -57,7 +57,7 @@ async def embed(call: Call, services: Services) -> Embedded:
     with services.flights.looking() as landed:
         (principal, admission), read = await _admit_and_look(call, services, principal, wanted, weighing.keys)
     weighing.found(read)
-    cached = {**held, **read}
+    cached = {**held, **read} if held else read
     call.observation.rates, call.observation.tier = admission.rates, admission.tier
     call.observation.cache_spent_nano_usd = weighing.spent_nano_usd()
     misses = wanted.without(cached)
@@ -65,13 +65,13 @@ async def embed(call: Call, services: Services) -> Embedded:
     async with services.rechecks.beside(call, wanted, cached):
         paid = await _obtain(errand, landed) if misses else NOTHING
 
-    vectors = {**cached, **paid.vectors}
+    vectors = in_order(wanted, {**cached, **paid.vectors} if misses else cached)
     observe(call.observation, wanted, vectors, paid)
     return Embedded(
         model=route.space.model,
         encoding=request.encoding_format,
         dimensions=wanted.dimensions,
-        vectors=in_order(wanted, vectors),
+        vectors=vectors,
         tokens=call.observation.tokens_served,
         hits=call.observation.hits,
         misses=len(misses),

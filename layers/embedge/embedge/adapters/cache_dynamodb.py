@@ -13,7 +13,7 @@ from embedge.adapters.cache_items import FirstPut, cache_items
 from embedge.adapters.dynamodb_calls import ATTEMPTS, FaultKind, fault_kind, may_pass, pause, send
 from embedge.adapters.dynamodb_rows import PROJECTION, Row, read_rows
 from embedge.core.provenance import UNKNOWN, Provenance
-from embedge.core.vector_codec import StoredVector, decode
+from embedge.core.vector_codec import StoredVector, decode_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,17 +70,12 @@ class DynamoDbCache:
         if client is not None:
             chunks = _chunks(dict.fromkeys(keys), _KEYS_A_READ)
             await self._reads.make(self._read(rows, chunk, client) for chunk in chunks)
-        found: dict[bytes, StoredVector] = {}
         now_s = self._clock.now_s()
-        for key, value, expires_s in rows:
-            if expires_s <= now_s:  # DynamoDB deletes up to two days late
-                continue
-            vector = decode(key, value, dimensions, expires_s)
-            if vector is None:
-                self._on_fault("corrupt")
-            else:
-                found[key] = vector
-        return found
+        valid = [row for row in rows if row[2] > now_s]  # DynamoDB deletes up to two days late
+        vectors = decode_all(valid, dimensions)
+        for _ in range(vectors.count(None)):
+            self._on_fault("corrupt")
+        return {key: vector for (key, _, _, _), vector in zip(valid, vectors, strict=True) if vector is not None}
 
     async def put_many(
         self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN

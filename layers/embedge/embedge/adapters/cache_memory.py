@@ -22,11 +22,9 @@ class MemoryCache:
 
     def held(self, keys: Sequence[bytes], dimensions: int) -> dict[bytes, StoredVector]:
         """Return what is in memory."""
-        now_s, found = self._clock.now_s(), dict[bytes, StoredVector]()
-        for key in keys:
-            vector = self._held.get(key, now_s)
-            if vector is not None and vector.dimensions == dimensions:
-                found[key] = vector
+        found = self._held.get_all(keys, self._clock.now_s())
+        if found and {vector.dimensions for vector in found.values()} != {dimensions}:
+            return {key: vector for key, vector in found.items() if vector.dimensions == dimensions}
         return found
 
     def hold(self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str) -> None:
@@ -38,13 +36,13 @@ class MemoryCache:
     async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
         """Return what is in memory; only the rest is looked up."""
         found = self.held(keys, dimensions)
-        rest = [key for key in keys if key not in found]
-        if rest:
-            read = await self._behind.get_many(rest, dimensions, tenant)
-            for key, vector in read.items():
-                self._held.put(key, vector, vector.expires_s, tenant)
-            found.update(read)
-        return found
+        rest = [key for key in keys if key not in found] if found else keys
+        if not rest:
+            return found
+        read = await self._behind.get_many(rest, dimensions, tenant)
+        for key, vector in read.items():
+            self._held.put(key, vector, vector.expires_s, tenant)
+        return {**found, **read} if found else read
 
     async def put_many(
         self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN

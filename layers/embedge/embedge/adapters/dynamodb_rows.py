@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, repeat
 from struct import Struct
 from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
 
@@ -16,7 +16,7 @@ import orjson
 import pybase64
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 # What is asked for of each item.
 PROJECTION = "k, v, e"
@@ -27,8 +27,9 @@ _ATTRIBUTE = rb'"([kve]":\{"[BN]":)"([^"]*)"\}'  # neither base64 nor a number h
 _FIRST = re.compile(rb"\{" + rb",".join([_ATTRIBUTE] * 3) + rb"\}")
 _KEY, _VALUE, _EXPIRY = b'k":{"B":', b'v":{"B":', b'e":{"N":'
 
-# A key, what is kept under it, and the second from which on it is not.
-Row: TypeAlias = tuple[bytes, bytes, int]
+# A key, what is kept under it, the second from which on it is not; and what is kept as it came, in base64 without
+# padding, where it lies in the reply.
+Row: TypeAlias = tuple[bytes, bytes, int, memoryview | None]
 
 
 def read_rows(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
@@ -48,37 +49,45 @@ def counted(body: bytes, table: str) -> list[Row] | None:
     if first is None or not body.startswith(start) or not body.endswith(_END):
         return None
     names = (first[1], first[3], first[5])
+    if set(names) != {_KEY, _VALUE, _EXPIRY}:
+        return None
     # Each is counted with what stands before it: a bracket or a comma.
     bounds = (len(start) - 1, *first.span(2), *first.span(4), *first.span(6), first.end())
-    form = _form(tuple(end - begin for begin, end in pairwise(bounds)))
-    entries = memoryview(body)[len(start) - 1 : -len(_END)]
-    if set(names) != {_KEY, _VALUE, _EXPIRY} or len(entries) % form.size:
+    entries = memoryview(body)[bounds[0] : -len(_END)]
+    key, value, expiry = (2 * names.index(name) + 1 for name in (_KEY, _VALUE, _EXPIRY))
+    form = _form(tuple(end - begin for begin, end in pairwise(bounds)), value)
+    if len(entries) % form.size:
         return None
-    places = (2 * names.index(name) + 1 for name in (_KEY, _VALUE, _EXPIRY))
-    before, _, second, _, third, _, after = (body[begin:end] for begin, end in pairwise(bounds))
+    columns = tuple(zip(*form.iter_unpack(entries), strict=True))
+    if not _are_alike(columns[::2]) or not b"".join(columns[expiry]).isdigit():
+        return None
+    first_at, size = bounds[value] - bounds[0], bounds[value + 1] - bounds[value]
+    texts = [entries[at : at + size] for at in range(first_at, len(entries), form.size)]
     try:
-        return list(_decoded(form.iter_unpack(entries), (before, second, third, after), *places))
+        keys, values = _all_bytes(columns[key]), _all_bytes(texts)
     except ValueError:
         return None
+    unpadded = 4 * len(values[0]) == 3 * size  # only then is there one way to write it
+    return list(zip(keys, values, map(int, columns[expiry]), texts if unpadded else [None] * len(texts), strict=True))
 
 
-def _decoded(
-    entries: Iterable[tuple[bytes, ...]], between: tuple[bytes, ...], key: int, value: int, expiry: int
-) -> Iterator[Row]:
-    """Decode entries that have `between` their parts what the first has. Raises: ValueError where one has not."""
-    before, second, third, after = between
-    for found in entries:
-        if found[0] != before or found[2] != second or found[4] != third or found[6] != after:
-            raise ValueError
-        if not found[expiry].isdigit():
-            raise ValueError
-        yield _bytes(found[key]), _bytes(found[value]), int(found[expiry])
-        before = b"," + before[1:]
+def _are_alike(between: Sequence[Sequence[bytes]]) -> bool:
+    """Tell whether what stands between the parts of the first entry stands between those of all others too."""
+    before, *others = between
+    after_another = b"," + before[0][1:]
+    alike = all(column.count(column[0]) == len(column) for column in others)
+    return alike and before[1:].count(after_another) == len(before) - 1
 
 
 @lru_cache(maxsize=16)
-def _form(sizes: tuple[int, ...]) -> Struct:
-    return Struct("".join(f"{size}s" for size in sizes))
+def _form(sizes: tuple[int, ...], passed_over: int) -> Struct:
+    """Return how an entry is cut into its parts; of the one that is passed over, nothing is taken."""
+    return Struct("".join(f"0s{size}x" if part == passed_over else f"{size}s" for part, size in enumerate(sizes)))
+
+
+def _all_bytes(texts: Sequence[bytes | memoryview]) -> list[bytes]:
+    """Return what each says in base64. Raises: ValueError."""
+    return list(map(pybase64.b64decode, texts, repeat(None), repeat(True)))
 
 
 def as_json(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
@@ -88,7 +97,7 @@ def as_json(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Se
     for item in reply["Responses"].get(table, ()):
         try:
             if "v" in item:
-                rows.append((_bytes(item["k"]["B"]), _bytes(item["v"]["B"]), int(item["e"]["N"])))
+                rows.append((_bytes(item["k"]["B"]), _bytes(item["v"]["B"]), int(item["e"]["N"]), None))
         except (KeyError, ValueError):
             on_corrupt()
     unprocessed = reply["UnprocessedKeys"].get(table)

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 JSON = "application/json"
+
+Part: TypeAlias = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    parts: Sequence[bytes]
+    parts: Sequence[Part]
 
     def body(self) -> bytes:
         """Return it whole."""

@@ -1,26 +1,39 @@
 """How is an answer written? As bytes to be joined, without a model in between: vectors are most of it."""
 
+from collections.abc import Sequence
+from functools import lru_cache
+
 import orjson
 import pybase64
 
 from embedge.api.account_headers import account_headers
+from embedge.api.answer import Part
 from embedge.core.assembly import Embedded
 from embedge.core.late import np
+from embedge.core.request import Encoding
 from embedge.core.vector_codec import StoredVector, cut
 
 
-def parts(embedded: Embedded) -> list[bytes]:
+def parts(embedded: Embedded) -> list[Part]:
     """Return the JSON of OpenAI's CreateEmbeddingResponse in pieces: every second one is a vector's numbers."""
     quote = b'"' if embedded.encoding == "base64" else b""
-    between = b'%b},{"object":"embedding","index":%%d,"embedding":%b' % (quote, quote)
-    pieces = [b"", b""] * len(embedded.vectors)
-    pieces[::2] = [between % index for index in range(len(embedded.vectors))]
-    pieces[0] = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":' + quote
+    count = len(embedded.vectors)
+    pieces: list[Part] = [b""] * (2 * count)
+    pieces[::2] = _between(embedded.encoding, 1 << (count - 1).bit_length())[:count]
     pieces[1::2] = _vectors(embedded)
     usage = {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens}
     tier = b"" if embedded.tier is None else b',"service_tier":' + orjson.dumps(embedded.tier)
     end = (quote, b'}],"model":', orjson.dumps(embedded.model), b',"usage":', orjson.dumps(usage), tier, b"}")
     return [*pieces, b"".join(end)]
+
+
+@lru_cache
+def _between(encoding: Encoding, count: int) -> list[Part]:
+    """Return what stands before each of so many vectors: always the same."""
+    quote = b'"' if encoding == "base64" else b""
+    between = b'%b},{"object":"embedding","index":%%d,"embedding":%b' % (quote, quote)
+    first = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":%b' % quote
+    return [first, *(between % index for index in range(1, count))]
 
 
 def headers(embedded: Embedded) -> dict[str, str]:
@@ -32,17 +45,23 @@ def headers(embedded: Embedded) -> dict[str, str]:
     }
 
 
-def _vectors(embedded: Embedded) -> list[bytes]:
+def _vectors(embedded: Embedded) -> list[Part]:
     """Return each vector's numbers. One that stands more than once is written once."""
-    apart = {id(vector): vector for vector in embedded.vectors}
-    if embedded.encoding == "base64" and all(vector.dimensions == embedded.dimensions for vector in apart.values()):
-        written = {place: vector.base64() for place, vector in apart.items()}
-    else:
-        written = {place: _written(vector, embedded) for place, vector in apart.items()}
-    return [written[id(vector)] for vector in embedded.vectors]
+    places = list(map(id, embedded.vectors))
+    apart = dict(zip(places, embedded.vectors, strict=True))
+    if len(apart) == len(places):
+        return _written(embedded.vectors, embedded)
+    written = dict(zip(apart, _written(list(apart.values()), embedded), strict=True))
+    return [written[place] for place in places]
 
 
-def _written(vector: StoredVector, embedded: Embedded) -> bytes:
+def _written(vectors: Sequence[StoredVector], embedded: Embedded) -> list[Part]:
+    if embedded.encoding == "base64" and {vector.dimensions for vector in vectors} == {embedded.dimensions}:
+        return [vector.base64() for vector in vectors]
+    return [_written_alone(vector, embedded) for vector in vectors]
+
+
+def _written_alone(vector: StoredVector, embedded: Embedded) -> bytes:
     whole = embedded.dimensions == vector.dimensions
     floats = vector.floats() if whole else cut(vector.floats(), embedded.dimensions)
     if embedded.encoding == "base64":

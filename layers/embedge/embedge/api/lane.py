@@ -176,5 +176,7 @@ def as_event_answer(answer: Answer, headers: Mapping[str, str]) -> bytes:
     """
     start = orjson.dumps({"statusCode": answer.status, "headers": headers, "multiValueHeaders": {}})[:-1]
     body = list(answer.parts)
-    body[::2] = [part.replace(b"\\", b"\\\\").replace(b'"', b'\\"') for part in answer.parts[::2]]
+    # All at once: no JSON that we write has a line break in it.
+    between = b"\n".join(body[::2]).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    body[::2] = between.split(b"\n")
     return b"".join((start, b',"body":"', *body, b'","isBase64Encoded":false}'))

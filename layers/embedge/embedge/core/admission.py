@@ -1,11 +1,12 @@
 """Can this request be served by this route, and what does it come to?"""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from embedge.core.cache_key import Keyring
 from embedge.core.generations import NOTHING_PURGED, Generations
-from embedge.core.metering import COUNTED_TO_THE_END_BYTES, fewest_tokens, may_exceed, token_bound
+from embedge.core.metering import COUNTED_TO_THE_END_BYTES, fewest_tokens, may_exceed, token_bounds
 from embedge.core.request import MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Text, Tokens
 from embedge.core.route import Route
 from embedge.errors import (
@@ -22,15 +23,15 @@ _FLOAT_CHARACTERS = 17
 _WRAPPER_CHARACTERS = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class WantedInput:
     """One input with its cache key, its size in UTF-8 bytes, and a number of tokens that it cannot exceed."""
 
-    index: int
-    content: Input
-    key: bytes
-    size_bytes: int
-    token_bound: int
+    index: Final[int]
+    content: Final[Input]
+    key: Final[bytes]
+    size_bytes: Final[int]
+    token_bound: Final[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,13 @@ class Wanted:
 
     def keys(self) -> tuple[bytes, ...]:
         """Return each key once, in the order first seen."""
-        return tuple(dict.fromkeys(wanted.key for wanted in self.inputs))
+        return tuple(dict.fromkeys([wanted.key for wanted in self.inputs]))
 
     def without(self, cached: Collection[bytes]) -> tuple[WantedInput, ...]:
         """Return what the cache did not have, each key once, in the order first seen."""
         misses: dict[bytes, WantedInput] = {}
-        for wanted in self.inputs:
-            if wanted.key not in cached:
-                misses.setdefault(wanted.key, wanted)
+        for wanted in [wanted for wanted in self.inputs if wanted.key not in cached]:  # mostly none at all, or all
+            misses.setdefault(wanted.key, wanted)
         return tuple(misses.values())
 
     def worth_counting(self) -> tuple[WantedInput, ...]:
@@ -101,8 +101,7 @@ def want(
             f"The model {route.alias} does not make embeddings. GET /v1/models lists those that do.", param="model"
         )
     keyring = Keyring(None if route.shared else tenant, route.space, purged, secret)
-    inputs = tuple(_wanted(index, content, route, keyring) for index, content in enumerate(request.inputs))
-    return Wanted(request, route, _dimensions(request, route), inputs, keyring.owner)
+    return Wanted(request, route, _dimensions(request, route), _inputs(request.inputs, route, keyring), keyring.owner)
 
 
 def check_sizes(wanted: Wanted) -> None:
@@ -198,15 +197,25 @@ def check_answer_size(wanted: Wanted, largest_answer_bytes: int) -> None:
         )
 
 
-def _wanted(index: int, content: Input, route: Route, keyring: Keyring) -> WantedInput:
-    if isinstance(content, Tokens):
-        _check_takes_tokens(route)
-        return WantedInput(index, content, keyring.key(content), 4 * len(content.ids), len(content.ids))
+def _inputs(contents: Sequence[Input], route: Route, keyring: Keyring) -> tuple[WantedInput, ...]:
+    """Return what is wanted of each; column by column, since what is done for one text is done for two thousand."""
+    texts = [content for content in contents if isinstance(content, Text)]
+    if len(texts) < len(contents):
+        return tuple([_input(index, content, route, keyring) for index, content in enumerate(contents)])
     if route.space.prompt:
-        content = Text(route.space.prompt + content.content)
-    identity = content.identity()
-    bound = token_bound(len(identity), route.tokenizer, route.max_input_tokens)
-    return WantedInput(index, content, keyring.text_key(identity), len(identity), bound)
+        texts = [Text(route.space.prompt + text.content) for text in texts]
+    identities = [text.content.encode() for text in texts]
+    sizes = list(map(len, identities))
+    bounds = token_bounds(sizes, route.tokenizer, route.max_input_tokens)
+    return tuple(map(WantedInput, range(len(texts)), texts, keyring.text_keys(identities), sizes, bounds))
+
+
+def _input(index: int, content: Input, route: Route, keyring: Keyring) -> WantedInput:
+    if isinstance(content, Text):
+        (text,) = _inputs((content,), route, keyring)
+        return replace(text, index=index)
+    _check_takes_tokens(route)
+    return WantedInput(index, content, keyring.tokens_key(content.identity()), 4 * len(content.ids), len(content.ids))
 
 
 def _check_takes_tokens(route: Route) -> None:

@@ -7,7 +7,7 @@ from embedge.core import vector_codec
 from embedge.core.admission import Wanted
 from embedge.core.batching import UpstreamCall
 from embedge.core.gcra import RateState, Tier
-from embedge.core.metering import cost_nano_usd, credible_tokens, estimated_tokens, split_by_size
+from embedge.core.metering import credible_tokens, estimated_tokens, split_by_size
 from embedge.core.request import Encoding
 from embedge.core.route import Storage
 from embedge.core.vector_codec import FloatVectors, StoredVector
@@ -88,14 +88,7 @@ def miscounted_calls(delivered: Iterable[Delivered], counted: Mapping[bytes, int
 
 def in_order(wanted: Wanted, vectors: Mapping[bytes, StoredVector]) -> tuple[StoredVector, ...]:
     """Return one vector for each input, in order, duplicates included. Raises: KeyError where one is missing."""
-    return tuple(vectors[item.key] for item in wanted.inputs)
-
-
-def saved_nano_usd(wanted: Wanted, vectors: Mapping[bytes, StoredVector], fetched: Iterable[bytes]) -> int:
-    """Return what the inputs that were not fetched would have cost at the route's first target."""
-    price = wanted.route.targets[0].price_nano_usd_per_million_tokens
-    everything = sum(vectors[item.key].tokens for item in wanted.inputs)
-    return cost_nano_usd(everything - sum(vectors[key].tokens for key in fetched), price)
+    return tuple([vectors[item.key] for item in wanted.inputs])
 
 
 def _believed(call: UpstreamCall, reported: int) -> int:

@@ -13,7 +13,7 @@ from embedge.core import admission_economics as economics
 from embedge.core.admission import Wanted
 from embedge.core.admission_economics import NO_CHARGE, Prospects, Stakes, StorePrices, StoreUse
 from embedge.core.cache_fuse import CacheFuse
-from embedge.core.metering import BYTES_PER_TOKEN_ESTIMATE, cost_nano_usd
+from embedge.core.metering import BYTES_PER_TOKEN_ESTIMATE, cost_nano_usd, costs_nano_usd
 from embedge.core.repetition import Repetition
 from embedge.core.route import Admit, Route, Storage
 from embedge.core.sightings import MOST_COUNTED, Seen, Sightings
@@ -147,20 +147,16 @@ class Weighing:
         self._writes = StoreUse()
         self._half_reads = 0
         self._saved_nano_usd = 0
-        self.keys = tuple(key for key in sizes_bytes if self._is_looked_up(key))
+        self.keys = self._looked_up(sizes_bytes)
 
     def found(self, cached: Mapping[bytes, StoredVector]) -> None:
         """Learn what the lookup has brought."""
-        half_reads = {hit: economics.half_read_units(self._item_bytes if hit else 0) for hit in (False, True)}
-        for key in self.keys:
-            hit = key in cached
-            self._half_reads += half_reads[hit]
-            if self._learns and not self._seen[key].written:
-                explored = economics.is_explored(key, self._outlook(key).stakes)
-                self._scope.repetition.looked(found=hit, explored=explored)
-            if hit:
-                self._note(key, written=True)
-                self._saved_nano_usd += self._terms.worth_nano_usd(cached[key].tokens)
+        hits = [cached[key].tokens for key in self.keys if key in cached]
+        of_hit, of_miss = (economics.half_read_units(size_bytes) for size_bytes in (self._item_bytes, 0))
+        self._half_reads = of_hit * len(hits) + of_miss * (len(self.keys) - len(hits))
+        self._saved_nano_usd = costs_nano_usd(hits, self._terms.value_nano_usd_per_million_tokens)
+        if self._learns:
+            self._learn(cached)
         if len(cached) == len(self._sizes_bytes):
             self._close(billed_nano_usd=0)
 
@@ -174,7 +170,8 @@ class Weighing:
         for key, entry in fresh.items():
             self._note(key, written=key in kept)
             self._scope.counted(entry.tokens, self._sizes_bytes[key])
-        self._close(billed_nano_usd=sum(self._terms.worth_nano_usd(entry.tokens) for entry in fresh.values()))
+        tokens = [entry.tokens for entry in fresh.values()]
+        self._close(costs_nano_usd(tokens, self._terms.value_nano_usd_per_million_tokens))
         return kept
 
     def spent_nano_usd(self) -> int:
@@ -182,17 +179,30 @@ class Weighing:
         use = StoreUse(self._writes.write_units, self._half_reads, self._writes.byte_s)
         return self._policy.prices.cost_nano_usd(use)
 
-    def _is_looked_up(self, key: bytes) -> bool:
+    def _looked_up(self, keys: Iterable[bytes]) -> tuple[bytes, ...]:
         match self._admit:
             case "never":
-                return False
+                return ()
             case "always" | "second_sight":
-                return True
+                return tuple(keys)
             case "economic":
-                if self._seen[key].written or economics.is_probed(key):
-                    return True
-                outlook = self._outlook(key)
-                return outlook.looking or economics.is_explored(key, outlook.stakes)
+                return tuple([key for key in keys if self._pays_to_look(key)])
+
+    def _pays_to_look(self, key: bytes) -> bool:
+        if self._seen[key].written or economics.is_probed(key):
+            return True
+        outlook = self._outlook(key)
+        return outlook.looking or economics.is_explored(key, outlook.stakes)
+
+    def _learn(self, cached: Mapping[bytes, StoredVector]) -> None:
+        """Learn of each key that was looked up whether it was there."""
+        for key in self.keys:
+            hit = key in cached
+            if not self._seen[key].written:
+                explored = economics.is_explored(key, self._outlook(key).stakes)
+                self._scope.repetition.looked(found=hit, explored=explored)
+            if hit:
+                self._note(key, written=True)
 
     def _admitted(self, keys: Iterable[bytes]) -> Collection[bytes]:
         admit, blown = self._admit, self._scope.fuse.is_blown()

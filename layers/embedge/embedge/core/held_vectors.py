@@ -4,7 +4,7 @@ A process that was frozen wakes with what it had: whether an entry still counts 
 """
 
 from collections import OrderedDict
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from embedge.core.vector_codec import StoredVector
@@ -28,6 +28,11 @@ class HeldVectors:
         self._keys_of: dict[str, OrderedDict[bytes, None]] = {}
         self._bytes_of: dict[str, int] = {}
 
+    def get_all(self, keys: Iterable[bytes], now_s: float) -> dict[bytes, StoredVector]:
+        """Return what is held under these keys and has not expired."""
+        held = self._held
+        return {key: vector for key in keys if key in held and (vector := self.get(key, now_s)) is not None}
+
     def get(self, key: bytes, now_s: float) -> StoredVector | None:
         """Return what is held under a key and has not expired."""
         held = self._held.get(key)
@@ -48,8 +53,8 @@ class HeldVectors:
         size_bytes = _size_bytes(vector)
         if size_bytes > self._most_bytes // 2:
             return
-        if vector.packed is not None:
-            vector = replace(vector, packed=None)  # for stores: here it would only take room
+        if vector.packed is not None or vector.text is not None:  # for stores and for answers: here they only take room
+            vector = StoredVector(vector.value, vector.dimensions, vector.tokens, vector.tokens_estimated)
         self._held[key] = (vector, expires_s, tenant)
         keys = self._keys_of.get(tenant)
         if keys is None:

@@ -23,16 +23,24 @@ def cost_nano_usd(tokens: int, price_nano_usd_per_million_tokens: int) -> int:
     return -(-tokens * price_nano_usd_per_million_tokens // 1_000_000)
 
 
-def token_bound(size_bytes: int, tokenizer: Tokenizer | None, max_input_tokens: int) -> int:
-    """Return a number of tokens that a text of `size_bytes` UTF-8 bytes cannot exceed and still be embedded.
+def costs_nano_usd(tokens: Sequence[int], price_nano_usd_per_million_tokens: int) -> int:
+    """Return what several numbers of tokens cost together, each rounded up as `cost_nano_usd` does."""
+    return sum([-(-count * price_nano_usd_per_million_tokens // 1_000_000) for count in tokens])
+
+
+def token_bounds(sizes_bytes: Sequence[int], tokenizer: Tokenizer | None, max_input_tokens: int) -> list[int]:
+    """Return for each text of so many UTF-8 bytes a number of tokens that it cannot exceed and still be embedded.
 
     A token of a byte-level BPE covers at least one byte. A WordPiece token covers at least one character of the
     normalised text, and BERT's normaliser (NFD, lower case) makes at most as many characters as there were bytes.
     Other tokenizers promise nothing; but a model refuses what is over its own maximum, so that always bounds.
     """
     if tokenizer is None:
-        return max_input_tokens
-    return min(max_input_tokens, size_bytes + _SPECIAL_TOKENS[tokenizer.family])
+        return [max_input_tokens] * len(sizes_bytes)
+    special = _SPECIAL_TOKENS[tokenizer.family]
+    if max(sizes_bytes, default=0) + special <= max_input_tokens:  # as mostly
+        return [size_bytes + special for size_bytes in sizes_bytes]
+    return [min(max_input_tokens, size_bytes + special) for size_bytes in sizes_bytes]
 
 
 def may_exceed(size_bytes: int, tokenizer: Tokenizer | None, max_input_tokens: int) -> bool:

@@ -1,10 +1,10 @@
 """What did the misses of a request come to, and what does that say of the request?"""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from embedge.core.admission import Wanted
-from embedge.core.assembly import saved_nano_usd
+from embedge.core.metering import cost_nano_usd
 from embedge.core.request import Observation
 from embedge.core.vector_codec import StoredVector
 from embedge.errors import EmbedgeError
@@ -23,11 +23,16 @@ class Obtained:
 NOTHING = Obtained({})
 
 
-def observe(seen: Observation, wanted: Wanted, vectors: Mapping[bytes, StoredVector], obtained: Obtained) -> None:
-    """Note of a request what was there, what was fetched, and what that saved; `vectors` has every input's."""
-    seen.hits = sum(item.key not in obtained.vectors for item in wanted.inputs)
+def observe(seen: Observation, wanted: Wanted, vectors: Sequence[StoredVector], obtained: Obtained) -> None:
+    """Note of a request what was there, what was fetched, and what that saved at the route's first target.
+
+    `vectors` are those of the inputs, in order.
+    """
     seen.misses = len(obtained.vectors)
+    seen.hits = len(wanted.inputs) - (seen.misses and sum([item.key in obtained.vectors for item in wanted.inputs]))
     seen.joined = seen.misses - len(obtained.own)
     seen.duplicates = len(wanted.inputs) - seen.hits - seen.misses
-    seen.tokens_served = sum(vectors[item.key].tokens for item in wanted.inputs)
-    seen.saved_nano_usd = saved_nano_usd(wanted, vectors, obtained.own)
+    seen.tokens_served = sum([vector.tokens for vector in vectors])
+    fetched = sum([obtained.vectors[key].tokens for key in obtained.own])
+    price = wanted.route.targets[0].price_nano_usd_per_million_tokens
+    seen.saved_nano_usd = cost_nano_usd(seen.tokens_served - fetched, price)

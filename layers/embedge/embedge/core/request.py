@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from embedge.core.gcra import RateState, Tier
 
@@ -20,11 +20,14 @@ MAX_ATTRIBUTION_CHARACTERS = 128
 LARGEST_TOKEN_ID = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Text:
-    """One input as text, embedded exactly as sent."""
+    """One input as text, embedded exactly as sent.
 
-    content: str
+    Final, and not frozen, as all that a request has two thousand of: making a frozen one takes three times as long.
+    """
+
+    content: Final[str]
 
     def identity(self) -> bytes:
         """Return the bytes that make this input this input: UTF-8."""
