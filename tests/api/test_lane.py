@@ -164,7 +164,13 @@ def test_json_in_json_is_what_it_was(document: object) -> None:
         ("version", "1.0"),
         ("requestContext", {"elb": {}}),
         ("body", "%%%"),
+        ("headers", {"Authorization": None}),
+        ("headers", {"X-Bot-ID": "a", "x-bot-id": "b"}),
         ("multiValueHeaders", {"Authorization": "no list"}),
+        ("multiValueHeaders", {"Authorization": [None]}),
+        ("multiValueHeaders", {"X-Bot-ID": ["a"], "x-bot-id": ["b"]}),
+        ("multiValueHeaders", {"X-Bot-ID": ["ü"]}),
+        ("multiValueHeaders", {"expect": ["100-continue"]}),
     ],
 )
 def test_what_is_no_plain_request_is_left_to_the_application(name: str, value: object) -> None:
