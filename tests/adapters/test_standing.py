@@ -158,6 +158,28 @@ async def test_a_request_of_a_known_bearer_reads_nothing() -> None:
     assert lodge.control.queried == []
 
 
+async def test_a_bearer_is_judged_anew_only_where_something_was_read_anew() -> None:
+    lodge = Lodge()
+    await lodge.says("acme", TenantDocument(requests_per_minute=7))
+    principal = await lodge.opens(TOKEN)
+    assert await lodge.opens(TOKEN) is principal
+    lodge.clock.pass_time(16)
+    assert await lodge.opens(TOKEN) is principal
+    await lodge.says("acme", TenantDocument(requests_per_minute=8))
+    lodge.clock.pass_time(16)
+    assert (await lodge.opens(TOKEN)).limits.requests_per_minute == 8
+
+
+async def test_what_was_never_announced_is_heard_of_after_ten_minutes_though_the_token_is_remembered() -> None:
+    lodge = Lodge()
+    await lodge.opens(TOKEN)
+    lodge.control.documents["REVOKED#own#token-1", "-"] = "{}"
+    lodge.clock.pass_time(599)
+    await lodge.opens(TOKEN)
+    lodge.clock.pass_time(2)
+    await lodge.stays_shut(TOKEN, CredentialRevoked)
+
+
 async def test_what_is_refused_says_nothing_of_the_token_or_the_tenant() -> None:
     lodge = Lodge()
     await lodge.blocks("acme", "guard#secret-alarm")

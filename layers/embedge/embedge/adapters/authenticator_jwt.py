@@ -9,6 +9,8 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import is_
+from typing import TypeAlias
 
 import jwt
 from jwt.exceptions import PyJWTError
@@ -39,11 +41,24 @@ class Checks:
     on_fault: Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+_Documents: TypeAlias = Mapping[str, str]
+
+
+@dataclass(slots=True)
 class _Remembered:
+    """A token that was verified: whose it is, where Control says more, and what was judged of it by which documents."""
+
     bearer: Bearer
     iss: str
     key: VerificationKey
+    partitions: tuple[str, ...]
+    judged_by: tuple[_Documents, ...] = ()
+    judged: Principal | None = None
+
+    def judged_now(self, said: tuple[_Documents, ...]) -> Principal | None:
+        """Return what was judged by these very documents; whatever changes comes in another one."""
+        same = len(said) == len(self.judged_by) and all(map(is_, said, self.judged_by))
+        return self.judged if same else None
 
 
 class JwtAuthenticator:
@@ -63,31 +78,35 @@ class JwtAuthenticator:
         """
         kept = self._checks.kept
         try:
-            bearer = await self._bearer(credential)
+            known = await self._known(credential)
         except AuthenticationFailed:
             if kept.is_fresh():
                 raise
             await kept.freshen()  # nobody is refused by what may have changed since
-            bearer = await self._bearer(credential)
-        partitions = bearer.partitions()
-        said = kept.all_known(partitions) if kept.is_fresh() else None
+            known = await self._known(credential)
+        said = kept.all_known(known.partitions) if kept.is_fresh() else None
         if said is not None:
-            return self._judged(bearer, said)
-        return self._readable(lambda: presumed(bearer, kept.known(partitions[1]) or {}, self._checks.limits))
+            return self._judged(known, said)
+        tenant = kept.known(known.partitions[1]) or {}
+        return self._readable(lambda: presumed(known.bearer, tenant, self._checks.limits))
 
     async def confirm(self, credential: str | None) -> Principal:
         """Return the same as of at most 15 seconds ago. Raises: as above, whatever has changed."""
-        await self._checks.kept.freshen()
-        bearer = await self._bearer(credential)
-        kept, partitions = self._checks.kept, bearer.partitions()
-        said = kept.all_known(partitions) or tuple(await asyncio.gather(*map(kept.partition, partitions)))
-        principal = self._judged(bearer, said)
-        if bearer.issuer.newcomers is not None and CONF not in said[1]:
-            await self._checks.newcomers.admit(bearer.issuer, principal.tenant)
+        kept = self._checks.kept
+        await kept.freshen()
+        known = await self._known(credential)
+        said = kept.all_known(known.partitions) or tuple(await asyncio.gather(*map(kept.partition, known.partitions)))
+        principal, issuer = self._judged(known, said), known.bearer.issuer
+        if issuer.newcomers is not None and CONF not in said[1]:
+            await self._checks.newcomers.admit(issuer, principal.tenant)
         return principal
 
-    def _judged(self, bearer: Bearer, said: tuple[Mapping[str, str], ...]) -> Principal:
-        return self._readable(lambda: judge(bearer, said, self._checks.limits))
+    def _judged(self, known: _Remembered, said: tuple[_Documents, ...]) -> Principal:
+        principal = known.judged_now(said)
+        if principal is None:
+            principal = self._readable(lambda: judge(known.bearer, said, self._checks.limits))
+            known.judged_by, known.judged = said, principal
+        return principal
 
     def _readable(self, principal: Callable[[], Principal]) -> Principal:
         try:
@@ -96,7 +115,7 @@ class JwtAuthenticator:
             self._checks.on_fault("tenant_unreadable")
             raise ServiceUnavailable("What this tenant may use cannot be read. Tell the operators.") from error
 
-    async def _bearer(self, credential: str | None) -> Bearer:
+    async def _known(self, credential: str | None) -> _Remembered:
         token = _token(credential)
         digest = hashlib.sha256(token.encode()).digest()
         known = self._remembered.get(digest)
@@ -107,13 +126,14 @@ class JwtAuthenticator:
                 self._remembered.popitem(last=False)
         if known.bearer.granted.expires_s <= self._clock.now_s():
             raise CredentialExpired(f"{REFUSED}: it has expired. Ask whoever issued it for a new one.")
-        return known.bearer
+        return known
 
     async def _still_stands(self, known: _Remembered) -> bool:
         believed = await self._issuers.who(known.iss)
         if believed is None or believed.issuer.version != known.bearer.issuer.version:
             return False
-        return await believed.keys.get(known.key.kid) == known.key
+        key = await believed.keys.get(known.key.kid)
+        return key is known.key or key == known.key  # the latter, too, where their document was read again
 
     async def _verified(self, token: str, digest: bytes) -> _Remembered:
         try:
@@ -129,7 +149,8 @@ class JwtAuthenticator:
         key = await _key(form, believed)
         claims = _claims(token, key, believed, str(form.header["alg"]))
         grant = granted(claims, believed.issuer, digest.hex(), self._clock.now_s())
-        return _Remembered(Bearer(grant, believed.issuer), str(iss), key)
+        bearer = Bearer(grant, believed.issuer)
+        return _Remembered(bearer, str(iss), key, bearer.partitions())
 
 
 def _token(credential: str | None) -> str:

@@ -78,8 +78,14 @@ class KeptControl:
 
     def all_known(self, partitions: Sequence[str]) -> tuple[_Documents, ...] | None:
         """Return what is known of each of several, None where anything of one has to be read."""
-        found = tuple(documents for name in partitions if (documents := self.known(name)) is not None)
-        return found if len(found) == len(partitions) else None
+        now_s, found = self._clock.now_s(), list[_Documents]()
+        for name in partitions:
+            kept = self._kept.get(name)
+            if kept is None or kept.changed_since_s is not None or now_s > kept.good_until_s:
+                return None
+            found.append(kept.documents)
+            self._kept.move_to_end(name)
+        return tuple(found)
 
     async def partition(self, partition: str, newer_than_s: float = float("-inf")) -> _Documents:
         """Return what a partition holds, read now where it is not known, or only from before that second.

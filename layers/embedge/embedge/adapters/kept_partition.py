@@ -36,9 +36,10 @@ class KeptPartition(Generic[_Read]):
         self._reading = asyncio.Lock()
         self.value = partition.made_of({})
 
-    def seconds_since_tried(self) -> float:
-        """Return how long ago somebody last tried to read it."""
-        return self._clock.now_s() - self._tried_s
+    def is_due(self, fresh_s: float) -> bool:
+        """Tell whether it is to be read: nobody has tried to for so many seconds, or what was read is too old."""
+        now_s = self._clock.now_s()
+        return now_s - self._tried_s > fresh_s or now_s - self._read_s > self._partition.oldest_s
 
     def is_too_old(self) -> bool:
         """Tell whether the last good read may stand no longer, or there was none."""

@@ -25,7 +25,7 @@ class ControlPurges:
 
         Raises: ServiceUnavailable where nothing is known: what is kept may be what somebody wanted gone.
         """
-        if self._kept.seconds_since_tried() > _FRESH_S or self._kept.is_too_old():
+        if self._kept.is_due(_FRESH_S):
             await self._kept.read()
             if self._kept.is_too_old():
                 raise ServiceUnavailable(

@@ -28,7 +28,7 @@ class ControlRoutes:
 
         Raises: ServiceUnavailable where there is nothing to fall back on.
         """
-        if self._kept.seconds_since_tried() > _FRESH_S or self._kept.is_too_old():
+        if self._kept.is_due(_FRESH_S):
             await self._kept.read()
             if self._kept.is_too_old():
                 raise ServiceUnavailable(
