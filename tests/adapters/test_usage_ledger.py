@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -130,6 +130,17 @@ async def test_a_new_day_has_rows_of_its_own() -> None:
     assert sorted(row.name.day for row in process.rows()) == ["2027-01-15", "2027-01-16"]
 
 
+async def test_a_request_is_of_the_day_that_it_ends_in_however_close_midnight_is() -> None:
+    process = Process(clock=FakeClock(1_800_000_000 - 1_800_000_000 % DAY_S))
+    days: list[str] = []
+    for seconds in (-0.001, 0.001, DAY_S - 0.002, 0.002, -DAY_S):
+        process.clock.pass_time(seconds)
+        seen = replace(SEEN)
+        await process.usage.add(seen)
+        days.append(seen.usage_day)
+    assert days == ["2027-01-14", "2027-01-15", "2027-01-15", "2027-01-16", "2027-01-15"]
+
+
 @pytest.mark.parametrize("lost", ["applied", "unapplied"])
 async def test_a_write_of_unknown_outcome_is_never_made_again(lost: Literal["applied", "unapplied"]) -> None:
     process = Process()
@@ -190,4 +201,4 @@ async def test_who_could_not_write_comes_half_as_often_until_it_goes_well_again(
 
 
 def test_every_count_of_an_observation_is_kept() -> None:
-    assert len(counts_of(replace(SEEN, **MONEY)).added()) == len(fields(Counts))
+    assert len(counts_of(replace(SEEN, **MONEY)).added()) == len(Counts._fields)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import astuple
 from itertools import repeat
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -228,7 +227,7 @@ def test_rows_never_come_to_more_than_was_used_and_in_the_end_to_all_of_it(steps
         for step in steps:
             await _take(world, step)
             for model in ("small", "large"):
-                pairs = zip(astuple(world.written(model)), astuple(world.logged(model)), strict=True)
+                pairs = zip(world.written(model), world.logged(model), strict=True)
                 assert all(written <= logged for written, logged in pairs)
         world.table.lose_next.clear()
         for number in range(3):

@@ -15,6 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from embedge.core.conditional_update import AbsentOr, Applied, Assign, AttributeOr, Compare, ConditionalUpdate
 from embedge.core.request import Observation
@@ -25,7 +27,8 @@ from embedge.ports import Clock, LedgerTable
 _OLDEST_S = 600
 _LONGEST_PAUSE_S = 60
 _MOST_WAITING = 1_000
-_KEPT_S = 400 * 86_400
+_DAY_S = 86_400
+_KEPT_S = 400 * _DAY_S
 _MOST_REMEMBERED = 10_000
 _AT_ONCE = 8
 
@@ -38,8 +41,7 @@ class Pace:
     longest_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     """What has been added up for a row, and since when."""
 
     counts: Counts
@@ -66,8 +68,8 @@ class LedgerUsage:
         if not observation.tenant:
             return
         now_s = self._clock.now_s()
-        observation.usage_day = _day(now_s)
-        self._wait(row_of(observation, observation.usage_day), _Waiting(counts_of(observation), now_s))
+        observation.usage_day = day = _day(int(now_s // _DAY_S))
+        self._wait(row_of(observation, day), _Waiting(counts_of(observation), now_s))
         if now_s - self._written_s < self._pause_s:
             return
         if not self._pace.every_s:
@@ -104,9 +106,10 @@ class LedgerUsage:
                 writers.create_task(self._write_from(left))
 
     def _wait(self, row: RowName, more: _Waiting) -> None:
-        if row not in self._waiting and len(self._waiting) >= _MOST_WAITING:
-            row = row.other()
         one = self._waiting.get(row)
+        if one is None and len(self._waiting) >= _MOST_WAITING:
+            row = row.other()
+            one = self._waiting.get(row)
         self._waiting[row] = more if one is None else _Waiting(one.counts.plus(more.counts), one.since_s)
 
     async def _write_from(self, left: Iterator[tuple[RowName, _Waiting]]) -> None:
@@ -150,8 +153,10 @@ class LedgerUsage:
             self._rows.popitem(last=False)
 
 
-def _day(now_s: float) -> str:
-    return datetime.fromtimestamp(now_s, UTC).date().isoformat()
+@lru_cache(maxsize=2)
+def _day(number: int) -> str:
+    """Return a day as ISO 8601 has it, given how many have passed since the epoch."""
+    return datetime.fromtimestamp(number * _DAY_S, UTC).date().isoformat()
 
 
 def _expires_s(row: RowName) -> int:

@@ -1,8 +1,10 @@
 """What did whom cost, and what did the cache save? One row for each day, model, bot and project of a tenant."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import add
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from embedge.core.conditional_update import Assign, AttributeOr
@@ -18,8 +20,9 @@ REPAIRS = "rp"
 _LONGEST_SORT_KEY_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class RowName:
+# These two are tuples because each request makes some, looks them up and adds them up: a frozen class takes five times
+# as long to fill.
+class RowName(NamedTuple):
     """Whose a row is. `day` is UTC's, as ISO 8601 has it; `bot` and `project` are encoded."""
 
     tenant: str
@@ -41,8 +44,7 @@ class RowName:
         return RowName(self.tenant, self.day, self.model, OTHER, OTHER)
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(NamedTuple):
     """What is added up; each is an attribute of the item, under its name."""
 
     requests: int = 0
@@ -57,11 +59,11 @@ class Counts:
 
     def plus(self, other: "Counts") -> "Counts":
         """Return both together."""
-        return Counts(*(mine + theirs for mine, theirs in zip(_NUMBERS(self), _NUMBERS(other), strict=True)))
+        return Counts(*map(add, self, other))
 
     def without(self, other: "Counts") -> "Counts":
         """Return what is left of these, nothing where the other has more."""
-        return Counts(*(max(0, mine - theirs) for mine, theirs in zip(_NUMBERS(self), _NUMBERS(other), strict=True)))
+        return Counts(*(max(0, mine - theirs) for mine, theirs in zip(self, other, strict=True)))
 
     def net(self) -> int:
         """Return what the cache saved beyond what it cost; negative where it cost more."""
@@ -74,13 +76,11 @@ class Counts:
 
     def added(self) -> tuple[Assign, ...]:
         """Return what adds them to an item, which may lack any of them."""
-        changes = zip(_BEFORE, _NUMBERS(self), strict=True)
+        changes = zip(_BEFORE, self, strict=True)
         return tuple(Assign(before.name, before, change) for before, change in changes if change)
 
 
-# What `dataclasses.astuple` gives, too, but that copies each deeply, which each request would wait for.
-_NUMBERS = attrgetter(*(field.name for field in fields(Counts)))
-_BEFORE = tuple(AttributeOr(field.name, 0) for field in fields(Counts))
+_BEFORE = tuple(AttributeOr(name, 0) for name in Counts._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,7 @@ class UsageRow:
 
 def row_of(seen: Observation, day: str) -> RowName:
     """Return which row a request of that day belongs to."""
-    name = RowName(seen.tenant, day, seen.model, quote(seen.bot, safe=""), quote(seen.project, safe=""))
-    return name if len(name.sort_key()) <= _LONGEST_SORT_KEY_BYTES else name.other()
+    return _row(seen.tenant, day, seen.model, seen.bot, seen.project)
 
 
 def counts_of(seen: Observation) -> Counts:
@@ -113,12 +112,18 @@ def counts_of(seen: Observation) -> Counts:
     )
 
 
+@lru_cache(maxsize=1024)  # most requests of a process are of few rows, and encoding takes longer than looking up
+def _row(tenant: str, day: str, model: str, bot: str, project: str) -> RowName:
+    name = RowName(tenant, day, model, quote(bot, safe=""), quote(project, safe=""))
+    return name if len(name.sort_key()) <= _LONGEST_SORT_KEY_BYTES else name.other()
+
+
 def read_row(partition: str, sort_key: str, item: Mapping[str, int]) -> UsageRow | None:
     """Read an item; None where it is not a row but says how many there are."""
     parts = sort_key.split("#")
     if len(parts) != _PARTS or not partition.startswith(PARTITION):
         return None
     day, model, bot, project = parts
-    counts = Counts(*(item.get(field.name, 0) for field in fields(Counts)))
+    counts = Counts(*(item.get(name, 0) for name in Counts._fields))
     row = RowName(partition.removeprefix(PARTITION), day, unquote(model), bot, project)
     return UsageRow(row, counts, item.get(REPAIRS, 0))

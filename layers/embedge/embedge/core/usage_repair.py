@@ -10,7 +10,7 @@ newer usage besides, and where they come to less than the log, the difference is
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from embedge.core.conditional_update import AbsentOr, Assign, AttributeOr, Compare, ConditionalUpdate, Item
 from embedge.core.usage import MOST_ROWS, PARTITION, REPAIRS, Counts, RowName, UsageRow, read_row
@@ -55,7 +55,7 @@ class Drift:
 
     def parts_per_million(self) -> int:
         """Return how far the two are apart, by the requests, tokens or money that differ the most."""
-        pairs = zip(astuple(self.logged), astuple(self.written), strict=True)
+        pairs = zip(self.logged, self.written, strict=True)
         return max(abs(mine - theirs) * 1_000_000 // max(mine, theirs, 1) for mine, theirs in pairs)
 
 
