@@ -212,6 +212,20 @@ def test_a_fault_is_counted_once_with_the_next_invocation(faults: list[list[str]
         assert counted == {f"fault_{kind}": number for kind, number in Counter(kinds).items()}
 
 
+@given(st.lists(st.integers(-90_000, 90_000), min_size=2, max_size=8))
+def test_every_line_has_its_own_time_whenever_the_last_was_written(passes_ms: list[int]) -> None:
+    clock, stream = FakeClock(), Stream()
+    sink = StreamTelemetry("embedge", "Embedge", "INFO", stream, clock)
+    expected: list[str] = []
+    for passed_ms in passes_ms:
+        clock.pass_time(passed_ms / 1000)
+        alone = Stream()
+        StreamTelemetry("embedge", "Embedge", "INFO", alone, FakeClock(clock.now)).record(Observation(), 200, 1.0, "id")
+        expected.append(alone.getvalue())
+        sink.record(Observation(), 200, 1.0, "id")
+    assert stream.getvalue() == "".join(expected)
+
+
 def test_both_lines_are_written_at_once() -> None:
     sink, stream = telemetry()
     sink.record(Observation(), 200, 1.0, "id")

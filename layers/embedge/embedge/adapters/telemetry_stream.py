@@ -46,6 +46,7 @@ class StreamTelemetry:
         self._stream = stream
         self._clock = clock
         self._faults: Counter[str] = Counter()
+        self._minute, self._to_the_minute, self._zone = -1, "", ""
         self._usual = {own: self._directives((), own) for own in ((), _OF_A_TENANT)}
 
     def fault(self, kind: str) -> None:
@@ -63,26 +64,29 @@ class StreamTelemetry:
         who = _json(self._who(observation, status, request_id))[1:-1]
         numbers = _numbers(observation, status, latency_ms)
         level = "ERROR" if status >= _SERVER_ERROR else "INFO"
-        line = _line(level, now_ms, who, numbers, faults) if level in _WRITTEN_AT[self._level] else b""
+        line = _line(level, self._time(now_ms), who, numbers, faults) if level in _WRITTEN_AT[self._level] else b""
         own = _OF_A_TENANT if observation.watched and observation.tenant else ()
         directives = self._directives(faults, own) if faults else self._usual[own]
         values = {name: [float(value)] for name, value in numbers.items()}
-        values.update((f"fault_{kind}", [float(number)]) for kind, number in faults.items())
+        if faults:
+            values.update((f"fault_{kind}", [float(number)]) for kind, number in faults.items())
         self._stream.write((line + _blob(now_ms, directives, who, values)).decode())
         self._stream.flush()
 
+    def _time(self, now_ms: int) -> str:
+        """Return a time as log lines have it; what all of its minute have in common is made once."""
+        minute, rest_ms = divmod(now_ms, 60_000)
+        if minute != self._minute:
+            local = time.localtime(minute * 60)
+            self._minute, self._to_the_minute = minute, time.strftime("%Y-%m-%d %H:%M:", local)
+            self._zone = time.strftime("%z", local)
+        seconds, ms = divmod(rest_ms, 1000)
+        return f"{self._to_the_minute}{seconds:02d},{ms:03d}{self._zone}"
+
     def _who(self, seen: Observation, status: int, request_id: str) -> dict[str, str | int]:
-        named: Iterable[tuple[str, str | int]] = (
-            ("tenant", seen.tenant),
-            ("bot", seen.bot),
-            ("project", seen.project),
-            ("user", seen.user),
-            ("usage_day", seen.usage_day),
-            ("watched", int(seen.watched)),
-            ("request_id", request_id),
-            ("status", status),
-        )
         dimensions = {"service": self._service, "model": seen.model, "provider": seen.provider}
+        of_whom = (seen.tenant, seen.bot, seen.project, seen.user, seen.usage_day)
+        named = zip(_WHO, (*of_whom, int(seen.watched), request_id, status), strict=True)
         return {**dimensions, **{name: value for name, value in named if value}}
 
     def _directives(self, faults: Iterable[str], own: Sequence[str]) -> bytes:
@@ -101,9 +105,7 @@ class StreamTelemetry:
         return {"Namespace": self._namespace, "Dimensions": [dimensions], "Metrics": metrics}
 
 
-def _line(level: str, now_ms: int, who: bytes, numbers: Mapping[str, float], faults: Mapping[str, int]) -> bytes:
-    seconds, ms = divmod(now_ms, 1000)
-    time_said = time.strftime(f"%Y-%m-%d %H:%M:%S,{ms:03d}%z", time.localtime(seconds))
+def _line(level: str, time_said: str, who: bytes, numbers: Mapping[str, float], faults: Mapping[str, int]) -> bytes:
     head = f'{{"level":"{level}","message":"request","timestamp":"{time_said}",'
     trace = os.environ.get("_X_AMZN_TRACE_ID")  # noqa: TID251 (no setting: the runtime client sets it for each event)
     said: dict[str, object] = {**numbers, "faults": faults}
@@ -124,6 +126,7 @@ def _json(document: object) -> bytes:
         return json.dumps(document, separators=(",", ":")).encode()
 
 
+_WHO = ("tenant", "bot", "project", "user", "usage_day", "watched", "request_id", "status")
 _OF_THE_SERVICE = frozenset(
     {
         "requests",
