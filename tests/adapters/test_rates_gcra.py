@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,13 @@ async def test_tenants_do_not_share_a_rate() -> None:
     gate = Gate(1)
     states = [await gate.knock(0, principal(1, tenant)) for tenant in ("a", "b", "a", "b", "c")]
     assert [state is not None for state in states] == [True, True, False, False, True]
+
+
+async def test_limits_that_change_are_those_of_the_next_request() -> None:
+    gate, asker = Gate(1), principal(60)
+    exempt = replace(asker, exempt=True)
+    rates = [(await gate.processes[0].admit(one)).rates for one in (asker, exempt, asker, principal(120), exempt)]
+    assert [[rate.limit for rate in each] for each in rates] == [[60], [], [60], [120], []]
 
 
 async def test_an_admission_is_at_most_two_writes_and_one_for_who_knows_that_it_is_busy() -> None:

@@ -11,7 +11,7 @@ from embedge.core.balance import Limited
 from embedge.core.conditional_update import Applied, Item
 from embedge.core.gcra import Rates, RateState, Tier, Want
 from embedge.core.leased_units import LIFE_US, LeasedUnits
-from embedge.core.request import Admission, Principal, ServiceTier
+from embedge.core.request import Admission, Limits, Principal, ServiceTier
 from embedge.errors import RequestRateLimited, ServiceUnavailable
 from embedge.ports import Clock, LedgerTable
 
@@ -24,6 +24,16 @@ class _Known:
     def __init__(self) -> None:
         self.item: Item | None = None
         self.units = LeasedUnits()
+        self._limits: Limits | None = None
+        self._exempt = False
+        self._rates = Rates(())
+
+    def rates_of(self, principal: Principal) -> Rates:
+        """Return the rates of requests that bind: most requests of a tenant come with the very same limits."""
+        if principal.limits is not self._limits or principal.exempt != self._exempt:
+            self._limits, self._exempt = principal.limits, principal.exempt
+            self._rates = rates_of(principal, "requests")
+        return self._rates
 
 
 class GcraRates:
@@ -38,11 +48,11 @@ class GcraRates:
 
     async def admit(self, principal: Principal, asks: ServiceTier | None = None) -> Admission:
         """Admit one request, in a tier that it asks for. Raises: RequestRateLimited."""
-        rates, tiers = rates_of(principal, "requests"), tiers_of(principal.limits, asks)
+        known, tiers = self._of(principal.tenant), tiers_of(principal.limits, asks)
+        rates = known.rates_of(principal)
         if not rates.rates:
             return Admission(tiers[0], ())
         now_us = int(self._clock.now_s() * 1_000_000)
-        known = self._of(principal.tenant)
         alone = len(rates.rates) == 1 and asks != "flex"
         if alone and known.units.use(1, now_us):
             return Admission("default", (rates.state(known.item, now_us),))
@@ -89,10 +99,13 @@ class GcraRates:
         return Admission(want.tier, (outcome,))
 
     def _of(self, tenant: str) -> _Known:
-        known = self._known.setdefault(tenant, _Known())
-        self._known.move_to_end(tenant)
-        if len(self._known) > _MOST_REMEMBERED:
-            self._known.popitem(last=False)
+        known = self._known.get(tenant)
+        if known is None:
+            known = self._known[tenant] = _Known()
+            if len(self._known) > _MOST_REMEMBERED:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(tenant)
         return known
 
 

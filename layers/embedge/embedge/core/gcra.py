@@ -137,6 +137,8 @@ class Rates:
 
     def state(self, item: Item | None, now_us: int) -> RateState:
         """Return what is left of the tightest."""
+        if len(self.rates) == 1:
+            return self.rates[0].state(item, now_us)
         return min((rate.state(item, now_us) for rate in self.rates), key=lambda state: state.remaining)
 
     def most_updates(self) -> int:
