@@ -8,8 +8,7 @@ would ask the same targets; or as many as wait would learn it one after the othe
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -58,6 +57,24 @@ class _Flight:
             self.task.cancel()
 
 
+class Looking:
+    """A while in which somebody looks into the cache; a class, because each request would wait for a generator."""
+
+    def __init__(self, lookers: list[dict[bytes, StoredVector]]) -> None:
+        """Take all who look now."""
+        self._lookers = lookers
+        self._landed: dict[bytes, StoredVector] = {}
+
+    def __enter__(self) -> Mapping[bytes, StoredVector]:
+        """Begin."""
+        self._lookers.append(self._landed)
+        return self._landed
+
+    def __exit__(self, *_: object) -> None:
+        """End; what one looker has is not another's, be they as equal as may be."""
+        self._lookers[:] = [other for other in self._lookers if other is not self._landed]
+
+
 class Flights:
     """Everything that is being fetched in this process."""
 
@@ -65,15 +82,9 @@ class Flights:
         self._under_way: dict[bytes, _Flight] = {}
         self._lookers: list[dict[bytes, StoredVector]] = []
 
-    @contextmanager
-    def looking(self) -> Generator[Mapping[bytes, StoredVector]]:
+    def looking(self) -> "Looking":
         """Give what lands while one looks into the cache: it may have come too late to be found there."""
-        landed: dict[bytes, StoredVector] = {}
-        self._lookers.append(landed)
-        try:
-            yield landed
-        finally:
-            self._lookers = [other for other in self._lookers if other is not landed]
+        return Looking(self._lookers)
 
     async def fetch(
         self,

@@ -40,12 +40,14 @@ class BoundedCalls:
                 self._on_fault("cache_breaker_opened")
 
     async def _within_limit(self, calls: Iterable[Awaitable[None]]) -> Health:
-        faultless = [self._faultless(call) for call in calls]
-        if not faultless:
+        asked = list(calls)
+        if not asked:
             return "neither"
         try:
             async with asyncio.timeout(self._limit_s):
-                return "good" if all(await _side_by_side(faultless)) else "bad"
+                if len(asked) == 1:  # as for most requests: a task of its own would be for nothing
+                    return "good" if await self._faultless(asked[0]) else "bad"
+                return "good" if all(await _side_by_side(map(self._faultless, asked))) else "bad"
         except TimeoutError:
             self._on_fault("timeout")
             return "bad"
@@ -60,9 +62,7 @@ class BoundedCalls:
         return True
 
 
-async def _side_by_side(calls: Sequence[Coroutine[Any, Any, bool]]) -> Sequence[bool]:
-    if len(calls) == 1:  # as for most requests: a task of its own would be for nothing
-        return [await calls[0]]
+async def _side_by_side(calls: Iterable[Coroutine[Any, Any, bool]]) -> Sequence[bool]:
     async with asyncio.TaskGroup() as under_way:
         tasks = [under_way.create_task(call) for call in calls]
     return [task.result() for task in tasks]

@@ -1,6 +1,7 @@
 """What do headers say of rates and money? The same on an answer and on an error."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from functools import lru_cache
 
 from embedge.core.dollars import dollars
 from embedge.core.gcra import RateState
@@ -10,7 +11,13 @@ from embedge.errors import RateLimited
 
 def account_headers(cost_nano_usd: int, rates: Iterable[RateState]) -> dict[str, str]:
     """Return what was billed, and what is left of each rate."""
-    return {"x-embedge-cost-usd": dollars(cost_nano_usd), **dict(_of_rates(rates))}
+    headers = {"x-embedge-cost-usd": dollars(cost_nano_usd) if cost_nano_usd else "0"}
+    for rate in rates:
+        limit, remaining, reset = _names(rate.kind)
+        headers[limit] = str(rate.limit)
+        headers[remaining] = str(rate.remaining)
+        headers[reset] = duration(rate.reset_us)
+    return headers
 
 
 def headers_of_refusal(error: Exception, seen: Observation) -> dict[str, str]:
@@ -22,13 +29,6 @@ def headers_of_refusal(error: Exception, seen: Observation) -> dict[str, str]:
     return account_headers(seen.cost_nano_usd, rates) if rates else {}
 
 
-def _of_rates(rates: Iterable[RateState]) -> Iterator[tuple[str, str]]:
-    for rate in rates:
-        yield f"x-ratelimit-limit-{rate.kind}", str(rate.limit)
-        yield f"x-ratelimit-remaining-{rate.kind}", str(rate.remaining)
-        yield f"x-ratelimit-reset-{rate.kind}", duration(rate.reset_us)
-
-
 def duration(microseconds: int) -> str:
     """Return a duration as OpenAI's headers write it: `12ms`, `2.812s`, `6m0s`."""
     milliseconds = -(-microseconds // 1000)
@@ -37,3 +37,8 @@ def duration(microseconds: int) -> str:
     minutes, rest = divmod(milliseconds, 60_000)
     seconds = f"{rest / 1000:.3f}".rstrip("0").rstrip(".")
     return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+
+
+@lru_cache(maxsize=16)
+def _names(kind: str) -> tuple[str, str, str]:
+    return f"x-ratelimit-limit-{kind}", f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}"

@@ -3,8 +3,8 @@
 import codecs
 import gc
 import json
-from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import cast
 
 import orjson
@@ -15,6 +15,7 @@ _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, 
 _DEEP = "The body is nested too deeply. No field takes more than an array of arrays."
 _EXAMPLE = 'Send one such as {"model": "...", "input": "..."}.'
 # An escape for a letter or "_", which is all that our fields' names are made of.
+_ESCAPED = b"\\u00"
 _ESCAPED_LETTERS = (b"\\u005", b"\\u006", b"\\u007")
 # What orjson says of some faults, and what we say.
 _SAID = (
@@ -28,7 +29,7 @@ _SAID = (
 def read_object(body: bytes, names: Collection[str]) -> Mapping[str, object]:
     """Return the members of the object in `body`. Raises: InvalidJson, also where one of `names` stands in it twice."""
     try:
-        with _nothing_collected():
+        with _NothingCollected():
             document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidJson(_diagnosis(body, error)) from error
@@ -46,15 +47,21 @@ def may_repeat(body: bytes, names: Collection[str]) -> bool:
     Two are either both written plainly, or at least one has a letter of its name escaped. Text that looks like that
     makes it say yes too, and then the body is read a second time.
     """
-    if any(body.count(b'"%b"' % name.encode()) > 1 for name in names):
-        return True
-    return any(escaped in body for escaped in _ESCAPED_LETTERS)
+    for name in names:
+        if body.count(_quoted(name)) > 1:
+            return True
+    return _ESCAPED in body and any(escaped in body for escaped in _ESCAPED_LETTERS)
+
+
+@lru_cache(maxsize=16)  # the names of our own fields
+def _quoted(name: str) -> bytes:
+    return b'"%b"' % name.encode()
 
 
 def _refuse_repeated(body: bytes, names: Collection[str]) -> None:
     """Read a body again, for nothing but the names of its members. Raises: InvalidJson for the first that repeats."""
     try:
-        with _nothing_collected():
+        with _NothingCollected():
             found = cast("Sequence[str]", json.loads(body, object_pairs_hook=_names_of))
     except RecursionError as error:
         raise InvalidJson(_DEEP) from error
@@ -69,15 +76,15 @@ def _names_of(pairs: list[tuple[str, object]]) -> list[str]:
     return [name for name, _ in pairs]
 
 
-@contextmanager
-def _nothing_collected() -> Generator[None]:
-    """Keep the garbage collector from looking through a million new lists again and again: four times the work."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
+class _NothingCollected:
+    """Keeps the garbage collector from looking through a million new lists again and again: four times the work."""
+
+    def __enter__(self) -> None:
+        self._enabled = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._enabled:
             gc.enable()
 
 

@@ -34,6 +34,8 @@ def behind_gateway(content: bytes, encoding: str) -> str:
 def json_text(body: ReceivedBody) -> bytes:
     """Return the JSON that a body is said to be. Raises: UnsupportedMediaType, RequestTooLarge, InvalidJson."""
     _require_json(body.content_type)
+    if body.content_encoding in _PLAIN_NAMES and body.content is not None:
+        return body.content
     if body.content_encoding not in _PLAIN_NAMES + _GZIP_NAMES:
         raise UnsupportedMediaType(
             "The body's Content-Encoding cannot be read. Send 'Content-Encoding: gzip', or send the body as it is."
@@ -68,6 +70,8 @@ def inflate(content: bytes) -> bytes:
 
 
 def _require_json(content_type: str) -> None:
+    if content_type == "application/json":
+        return
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     if media_type != "application/json":
         raise UnsupportedMediaType("The body must be JSON. Send it with the header 'Content-Type: application/json'.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from embedge.core.request import Principal, Scope
 from embedge.core.route import Route
@@ -49,5 +50,11 @@ def require_model(principal: Principal, route: Route) -> None:
 
 def may_use(principal: Principal, route: Route) -> bool:
     """Tell whether each list of a caller's patterns names this route, by any of its names."""
-    lists = (principal.models, *principal.narrower_models)
-    return all(any(fnmatchcase(name, pattern) for name in route.answers_to() for pattern in models) for models in lists)
+    return _name(principal.models, principal.narrower_models, route.answers_to())
+
+
+@lru_cache(maxsize=1024)  # each request asks twice
+def _name(models: tuple[str, ...], narrower: tuple[tuple[str, ...], ...], names: tuple[str, ...]) -> bool:
+    """Tell whether each of these lists of patterns has one for any of the names."""
+    lists = (models, *narrower)
+    return all(any(fnmatchcase(name, pattern) for name in names for pattern in patterns) for patterns in lists)
