@@ -87,6 +87,10 @@ class Environment:
         before_ms, self._seen_cpu_ms = self._seen_cpu_ms, self._cpu_ms()
         return Answered(body, Took(self._seen_cpu_ms - before_ms, wall_ms))
 
+    def threads(self) -> frozenset[int]:
+        """Return the ids of its threads, now that it waits for an event."""
+        return frozenset(int(entry.name) for entry in Path(f"/proc/{self._process.pid}/task").iterdir())
+
     def freeze(self) -> None:
         """Stop it where it is, as Lambda does between invocations."""
         os.kill(self._process.pid, signal.SIGSTOP)

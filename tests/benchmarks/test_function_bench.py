@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from benchmarks.function.artifact import build
 from benchmarks.function.asked import CASES, FIRST
 from benchmarks.function.bench import Bench
-from benchmarks.function.environment import Took
+from benchmarks.function.environment import Environment, Took
 from benchmarks.function.results import Result, write
-from benchmarks.function.sides import both
+from benchmarks.function.sides import Side, both
 from benchmarks.function.stub_dynamodb import StubDynamoDb
 from embedge.adapters.update_expression import render
 from embedge.core.conditional_update import Attribute, ConditionalUpdate, Item, evaluate
@@ -84,3 +84,23 @@ def test_both_functions_answer_every_case_as_it_says_under_lambdas_own_runtime_c
         FIRST.name,
         "after a freeze",
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("built")
+def test_our_function_has_lambdas_runtime_client_wait_in_one_thread_and_the_naive_one_in_many(tmp_path: Path) -> None:
+    need("function benchmark", "python3.13", "sam", "runtime")
+    with both(build()) as (ours, naive, _, _):
+        for side, one_thread in ((ours, True), (naive, False)):
+            environment = Environment(side.program, tmp_path / "log")
+            try:
+                seen = [_threads_after(environment, side) for _ in range(3)]
+            finally:
+                environment.close()
+            assert (seen[0] == seen[1] == seen[2]) is one_thread
+
+
+def _threads_after(environment: Environment, side: Side) -> frozenset[int]:
+    environment.invoke(side.events["unknown"](b"{}"))
+    return environment.threads()
