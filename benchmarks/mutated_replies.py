@@ -19,7 +19,7 @@ import orjson
 from botocore.exceptions import ClientError
 
 from embedge.adapters.aws_clients import AwsClients, StandIn
-from embedge.adapters.aws_connections import RawReply, read_head
+from embedge.adapters.aws_reply import RawReply, read_head
 from embedge.adapters.aws_signature import Signer
 from embedge.adapters.dynamodb_lean import LeanDynamoDb, replayed
 from embedge.core.aws_access import Credentials

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pybase64
 
-from embedge.adapters.aws_connections import Broken, NotConnected, NotConnectedInTime, RawReply, Silent, Unreadable
+from embedge.adapters.aws_reply import Broken, NotConnected, NotConnectedInTime, RawReply, Silent, Unreadable
 from embedge.adapters.dynamodb_calls import check_sum
 from embedge.adapters.dynamodb_replies import REPLIES, Refused
 

@@ -13,7 +13,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from embedge.adapters.aws_connections import RawReply
+    from embedge.adapters.aws_reply import RawReply
 
 _OK = 200
 _REFUSED = 400
