@@ -33,6 +33,7 @@ _TAKES_JSON = speed_up_runtime_client()
 keep_runtime_thread()
 gc.freeze()  # nor is it looked through later: 281 of 58,000 objects could go, for a thirtieth of the start each time
 gc.enable()
+gc.set_threshold(20_000)  # ten times as rarely: a hundred hits make thousands of objects, and none that needs it
 
 
 def _made() -> EventAnswers:

@@ -40,8 +40,7 @@ class MemoryCache:
         if not rest:
             return found
         read = await self._behind.get_many(rest, dimensions, tenant)
-        for key, vector in read.items():
-            self._held.put(key, vector, vector.expires_s, tenant)
+        self._held.put_all(read, tenant)
         return {**found, **read} if found else read
 
     async def put_many(

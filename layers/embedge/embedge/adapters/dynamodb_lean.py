@@ -86,7 +86,7 @@ class LeanDynamoDb:
     async def _ask(self, operation: str, asked: dict[str, object]) -> dict[str, Any]:
         if not self._trusted:
             return await self._ask_plainly(operation, asked)
-        body = orjson.dumps(asked, default=_as_base64)
+        body = orjson.dumps(asked, default=pybase64.b64encode_as_string)  # JSON has no form for bytes
         try:
             reply = await self._connections.exchange(self._signer.request(operation, body, self._now_s()))
         except Unreadable as fault:
@@ -141,13 +141,6 @@ class _Raw:
 
     async def read(self) -> bytes:
         return self._body
-
-
-def _as_base64(value: object) -> str:
-    """Write what JSON has no form for: bytes."""
-    if isinstance(value, bytes):
-        return pybase64.b64encode_as_string(value)
-    raise TypeError
 
 
 def _as_botocore_says(fault: NotConnected | Broken, url: str) -> Exception:

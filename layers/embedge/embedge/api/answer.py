@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 JSON = "application/json"
@@ -9,7 +10,7 @@ JSON = "application/json"
 Part: TypeAlias = bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """An answer, but for the headers that all of them have.
 
@@ -25,6 +26,7 @@ class Answer:
         """Return it whole."""
         return b"".join(self.parts)
 
+    @cached_property
     def size_bytes(self) -> int:
         """Return the length of its body."""
         return sum(map(len, self.parts))

@@ -31,10 +31,10 @@ async def carry(embedded: Embedded, carriage: Carriage, call: Call, request_id: 
     """
     headers = answer_body.headers(embedded)
     answer = Answer(200, headers, answer_body.parts(embedded))
-    if carriage.store is None or answer.size_bytes() <= carriage.largest_bytes:
+    if carriage.store is None or answer.size_bytes <= carriage.largest_bytes:
         return answer
     url = await _kept(carriage.store, call, answer.body())
-    elsewhere = error_answer(_elsewhere(answer.size_bytes(), embedded.encoding), request_id)
+    elsewhere = error_answer(_elsewhere(answer.size_bytes, embedded.encoding), request_id)
     return Answer(elsewhere.status, {**headers, **elsewhere.headers, "location": url}, (elsewhere.body,))
 
 

@@ -174,7 +174,7 @@ def _project(event: Event) -> str | None:
 def _headers_of(answer: Answer, request_id: str, spent_ms: int) -> dict[str, str]:
     return {
         **answer.headers,
-        "content-length": str(answer.size_bytes()),
+        "content-length": str(answer.size_bytes),
         "content-type": JSON,
         "x-request-id": request_id,
         "openai-processing-ms": str(spent_ms),

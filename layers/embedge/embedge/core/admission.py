@@ -38,7 +38,9 @@ class WantedInput:
 class Wanted:
     """A request that its route can serve: every input in order, duplicates included.
 
-    `owner` are the 16 bytes by which a purge knows whose an entry is: half for the tenant, half for the space.
+    `owner` are the 16 bytes by which a purge knows whose an entry is: half for the tenant, half for the space. Of all
+    inputs, `largest_bytes` is the largest size, `largest_bound` the largest bound of tokens, and `bound_tokens` the sum
+    of these bounds, duplicates included.
     """
 
     request: EmbeddingRequest
@@ -46,6 +48,9 @@ class Wanted:
     dimensions: int
     inputs: tuple[WantedInput, ...]
     owner: bytes
+    largest_bytes: int
+    largest_bound: int
+    bound_tokens: int
 
     def keys(self) -> tuple[bytes, ...]:
         """Return each key once, in the order first seen."""
@@ -61,27 +66,19 @@ class Wanted:
     def worth_counting(self) -> tuple[WantedInput, ...]:
         """Return the inputs whose tokens decide whether the request is within its limits; mostly none."""
         longest = self.route.max_input_tokens
-        if self.bound_tokens() > MAX_REQUEST_TOKENS:
+        if self.bound_tokens > MAX_REQUEST_TOKENS:
             return self.inputs
-        if not may_exceed(self.largest_bytes(), self.route.tokenizer, longest):
+        if not may_exceed(self.largest_bytes, self.route.tokenizer, longest):
             return ()
         return tuple(w for w in self.inputs if may_exceed(w.size_bytes, self.route.tokenizer, longest))
-
-    def largest_bytes(self) -> int:
-        """Return the size of the largest input."""
-        return max([wanted.size_bytes for wanted in self.inputs])
-
-    def bound_tokens(self) -> int:
-        """Return an upper bound of the tokens of all inputs, duplicates included."""
-        return sum([wanted.token_bound for wanted in self.inputs])
 
     def surely_fits(self) -> bool:
         """Tell whether no input, nor all together, can have too many tokens, as they mostly cannot."""
         maximum = self.route.max_input_tokens
         return (
-            max([wanted.token_bound for wanted in self.inputs]) <= maximum
-            and fewest_tokens(self.largest_bytes(), self.route.tokenizer) <= maximum
-            and self.bound_tokens() <= MAX_REQUEST_TOKENS
+            self.largest_bound <= maximum
+            and fewest_tokens(self.largest_bytes, self.route.tokenizer) <= maximum
+            and self.bound_tokens <= MAX_REQUEST_TOKENS
         )
 
 
@@ -101,7 +98,10 @@ def want(
             f"The model {route.alias} does not make embeddings. GET /v1/models lists those that do.", param="model"
         )
     keyring = Keyring(None if route.shared else tenant, route.space, purged, secret)
-    return Wanted(request, route, _dimensions(request, route), _inputs(request.inputs, route, keyring), keyring.owner)
+    inputs = _inputs(request.inputs, route, keyring)
+    sizes, bounds = [item.size_bytes for item in inputs], [item.token_bound for item in inputs]
+    dimensions = _dimensions(request, route)
+    return Wanted(request, route, dimensions, inputs, keyring.owner, max(sizes), max(bounds), sum(bounds))
 
 
 def check_sizes(wanted: Wanted) -> None:
@@ -112,7 +112,7 @@ def check_sizes(wanted: Wanted) -> None:
     if not wanted.surely_fits():
         _check_tokens(wanted, [_at_least(item, wanted.route) for item in wanted.inputs])
     largest = min(target.limits.body_bytes for target in wanted.route.targets)
-    if wanted.largest_bytes() > largest:
+    if wanted.largest_bytes > largest:
         item = next(item for item in wanted.inputs if item.size_bytes > largest)
         raise InvalidValue(
             f"Input {item.index} has {item.size_bytes} bytes, and the model {wanted.route.alias} takes at most "

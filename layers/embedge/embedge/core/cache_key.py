@@ -46,13 +46,7 @@ class Keyring:
     ) -> None:
         """Take whose entries these are (None: all share them), what was purged, and what keys are hidden with."""
         space_hash = space_id(space)
-        number = purged.of(tenant, space_hash)
-        # Neither kind of input begins as this does, so what was never purged has the keys that it always had.
-        generation = _sized(number.to_bytes(8, "little")) if number else b""
-        shared = _VERSION + _sized(_scope(tenant)) + _sized(space_hash) + generation
-        prefix = shared if secret is None else hmac.digest(secret, shared, "sha256")
-        self._texts, self._tokens = hashlib.sha256(prefix + b"text"), hashlib.sha256(prefix + b"toks")
-        self.owner = owner_of_tenant(tenant) + owner_of_space(space_hash)
+        self._texts, self._tokens, self.owner = _begun(tenant, space_hash, purged.of(tenant, space_hash), secret)
 
     def key(self, wanted: Input) -> bytes:
         """Return the 32 bytes under which this input's vector is kept."""
@@ -74,6 +68,20 @@ class Keyring:
         digest = self._tokens.copy()
         digest.update(_sized(identity))
         return digest.digest()
+
+
+@lru_cache(maxsize=1024)
+def _begun(tenant: str | None, space_hash: bytes, number: int, secret: bytes | None):  # noqa: ANN202 (hashlib's objects have no public type)
+    """Return what all keys of texts, and those of token ids, begin with, hashed, and the owner.
+
+    `number` is how often these entries were purged.
+    """
+    # Neither kind of input begins as this does, so what was never purged has the keys that it always had.
+    generation = _sized(number.to_bytes(8, "little")) if number else b""
+    shared = _VERSION + _sized(_scope(tenant)) + _sized(space_hash) + generation
+    prefix = shared if secret is None else hmac.digest(secret, shared, "sha256")
+    owner = owner_of_tenant(tenant) + owner_of_space(space_hash)
+    return hashlib.sha256(prefix + b"text"), hashlib.sha256(prefix + b"toks"), owner
 
 
 def owner_of_tenant(tenant: str | None) -> bytes:

@@ -4,7 +4,7 @@ A process that was frozen wakes with what it had: whether an entry still counts 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from embedge.core.vector_codec import StoredVector
@@ -45,6 +45,12 @@ class HeldVectors:
         self._held.move_to_end(key)
         self._keys_of[tenant].move_to_end(key)
         return vector
+
+    def put_all(self, vectors: Mapping[bytes, StoredVector], tenant: str) -> None:
+        """Hold what was read from a store, until the store would expire it."""
+        for key, vector in vectors.items():
+            if len(vector.value) + OVERHEAD_BYTES <= self._most_bytes // 2 or key in self._held:
+                self.put(key, vector, vector.expires_s, tenant)
 
     def put(self, key: bytes, vector: StoredVector, expires_s: int, tenant: str) -> None:
         """Hold a vector for a tenant until it expires, or others that are used later need its place."""
