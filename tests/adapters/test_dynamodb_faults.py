@@ -79,7 +79,7 @@ class Rows:
 
     def _row(self, key: str) -> dict[str, dict[str, str]]:
         vector = encode(base64.b64decode(key), np.ones(_DIMENSIONS, np.float32), 1, estimated=False)
-        value = base64.b64encode(vector.value).decode()
+        value = base64.b64encode(vector.kept()).decode()
         return {"k": {"B": key}, "v": {"B": value}, "e": {"N": "9999999999"}}
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.adapters.dynamodb_rows import Row, as_json, counted, read_rows
+from embedge.adapters.dynamodb_rows import as_json, counted, read_rows
+from embedge.core.vector_codec import Row
 
 TABLE = "embedge-cache"
 VALUE_BYTES = 600
@@ -37,14 +38,15 @@ def outcome(read: Callable[[Callable[[], None]], tuple[Sequence[Row], Sequence[b
 
 
 def rows_of(count: int, value_bytes: int = VALUE_BYTES) -> list[Row]:
-    return [(bytes([n]) * 32, bytes([n]) * value_bytes, 1_800_000_000 + n, None) for n in range(count)]
+    rows = [(bytes([n]) * 32, bytes([n]) * value_bytes, 1_800_000_000 + n) for n in range(count)]
+    return [(key, value[:12], value[12:], expires_s, None) for key, value, expires_s in rows]
 
 
 def without_texts(rows: list[Row] | None) -> list[Row] | None:
     """Return rows as JSON gives them, after a look at what each value is said to have come as."""
-    for _, value, _, text in rows or ():
-        assert text is None or bytes(text) == base64.b64encode(value)
-    return None if rows is None else [(key, value, expires_s, None) for key, value, expires_s, _ in rows]
+    for _, _, body, _, text in rows or ():
+        assert text is None or bytes(text) == base64.b64encode(body)
+    return None if rows is None else [(*row[:4], None) for row in rows]
 
 
 @given(st.integers(1, 60), st.permutations(NAMES))
@@ -54,11 +56,18 @@ def test_entries_of_one_size_are_counted_in_whatever_order_their_attributes_come
     assert as_json(body, TABLE, lambda: None) == (rows_of(count), ())
 
 
-@pytest.mark.parametrize("value_bytes", [599, 600, 601, 6156])
+@pytest.mark.parametrize("value_bytes", [12, 13, 599, 600, 601, 6156])
 def test_a_value_comes_with_its_text_where_that_can_be_written_in_one_way(value_bytes: int) -> None:
     found = counted(reply([item(number, value_bytes=value_bytes) for number in range(3)]), TABLE)
     assert without_texts(found) == rows_of(3, value_bytes)
-    assert [text is not None for _, _, _, text in found or ()] == [value_bytes % 3 == 0] * 3
+    assert [row[4] is not None for row in found or ()] == [value_bytes % 3 == 0] * 3
+
+
+@pytest.mark.parametrize("value_bytes", [0, 1, 8, 9, 11])
+def test_a_value_that_has_not_even_a_whole_header_is_what_json_says(value_bytes: int) -> None:
+    body = reply([item(number, value_bytes=value_bytes) for number in range(3)])
+    assert without_texts(counted(body, TABLE)) in (None, rows_of(3, value_bytes))
+    assert as_json(body, TABLE, lambda: None) == (rows_of(3, value_bytes), ())
 
 
 OTHERS = st.sampled_from(

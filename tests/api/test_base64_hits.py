@@ -35,7 +35,7 @@ class Undecodable(StoredVector):
 
 def test_a_base64_hit_of_full_size_is_answered_without_decoding_a_single_vector() -> None:
     stored = [encode(bytes([n]) * 32, np.full(8, n, np.float32), 1, estimated=False) for n in range(3)]
-    kept = tuple(Undecodable(one.value, 8, 1, tokens_estimated=False) for one in stored)
+    kept = tuple(Undecodable(one.head, one.body, 8, 1, tokens_estimated=False) for one in stored)
     whole = Embedded("small", "base64", 8, kept, 3, 3, 0, (), 0, ())
     rows = json.loads(b"".join(parts(whole)))["data"]
     assert [row["embedding"] for row in rows] == [bytes(one.base64()).decode() for one in stored]

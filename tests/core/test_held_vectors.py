@@ -34,7 +34,7 @@ def vector(number: int, dimensions: int) -> StoredVector:
 
 
 def size_bytes(dimensions: int) -> int:
-    return len(vector(0, dimensions).value) + OVERHEAD_BYTES
+    return len(vector(0, dimensions).body) + OVERHEAD_BYTES
 
 
 @given(steps=st.lists(_STEP, max_size=80), places=st.integers(0, 12))

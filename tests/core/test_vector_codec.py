@@ -23,7 +23,7 @@ STORED = st.builds(encode, st.just(KEY), VECTORS, st.integers(0, 2**31 - 1), est
 @given(VECTORS, st.integers(0, 2**31 - 1), st.booleans())
 def test_what_was_encoded_is_decoded_to_the_last_bit(vector: FloatVector, tokens: int, estimated: bool) -> None:  # noqa: FBT001 (drawn)
     stored = encode(KEY, vector, tokens, estimated=estimated)
-    decoded = decode(KEY, stored.value, len(vector))
+    decoded = decode(KEY, stored.kept(), len(vector))
     assert decoded == stored
     assert decoded is not None
     assert decoded.floats().tobytes() == vector.tobytes()
@@ -32,7 +32,7 @@ def test_what_was_encoded_is_decoded_to_the_last_bit(vector: FloatVector, tokens
 
 @given(STORED)
 def test_the_base64_of_a_value_is_the_embedding_from_its_16th_character_on(stored: StoredVector) -> None:
-    assert base64.b64encode(stored.value)[16:] == stored.base64()
+    assert base64.b64encode(stored.kept())[16:] == stored.base64()
     assert base64.b64decode(stored.base64(), validate=True) == stored.floats().tobytes()
 
 
@@ -40,7 +40,7 @@ def test_the_stored_form_is_this_one_and_what_is_in_caches_stays_readable() -> N
     key = bytes(range(32))
     stored = encode(key, np.array([1.0, -2.5], np.float32), 7, estimated=True)
     head, numbers = bytes.fromhex("02000200 07000080"), bytes.fromhex("0000803f 000020c0")
-    assert stored.value == head + zlib.crc32(key + head + numbers).to_bytes(4, "little") + numbers
+    assert stored.kept() == head + zlib.crc32(key + head + numbers).to_bytes(4, "little") + numbers
 
 
 @pytest.mark.parametrize("form", [np.array([[1, 9], [2, 9]], ">f4")[:, 0], np.array([1, 2], np.float64)])
@@ -50,7 +50,7 @@ def test_a_vector_in_any_layout_is_stored_in_the_same_bytes(form: FloatVector) -
 
 @given(STORED, st.data())
 def test_a_bit_that_flips_anywhere_makes_a_miss(stored: StoredVector, data: st.DataObject) -> None:
-    damaged = bytearray(stored.value)
+    damaged = bytearray(stored.kept())
     bit = data.draw(st.integers(0, 8 * len(damaged) - 1))
     damaged[bit // 8] ^= 1 << bit % 8
     assert decode(KEY, bytes(damaged), stored.dimensions) is None
@@ -58,27 +58,27 @@ def test_a_bit_that_flips_anywhere_makes_a_miss(stored: StoredVector, data: st.D
 
 @given(STORED, st.binary(max_size=9), st.integers(0, 200))
 def test_a_value_that_is_shorter_or_longer_is_a_miss(stored: StoredVector, more: bytes, cut_at: int) -> None:
-    assert decode(KEY, stored.value[:cut_at], stored.dimensions) is None or cut_at >= len(stored.value)
-    assert decode(KEY, stored.value + more, stored.dimensions) is None or not more
-    assert decode(KEY, more + stored.value, stored.dimensions) is None or not more
+    assert decode(KEY, stored.kept()[:cut_at], stored.dimensions) is None or cut_at >= len(stored.kept())
+    assert decode(KEY, stored.kept() + more, stored.dimensions) is None or not more
+    assert decode(KEY, more + stored.kept(), stored.dimensions) is None or not more
 
 
 @given(STORED, st.binary(min_size=32, max_size=32), st.integers(0, 70_000))
 def test_a_value_is_a_miss_under_another_key_and_at_another_size(stored: StoredVector, key: bytes, size: int) -> None:
-    assert decode(key, stored.value, stored.dimensions) is None or key == KEY
-    assert decode(KEY, stored.value, size) is None or size == stored.dimensions
+    assert decode(key, stored.kept(), stored.dimensions) is None or key == KEY
+    assert decode(KEY, stored.kept(), size) is None or size == stored.dimensions
 
 
 @given(st.binary(max_size=64), st.integers(0, 20))
 def test_any_bytes_are_a_miss_or_a_vector_and_never_an_error(value: bytes, dimensions: int) -> None:
     decoded = decode(KEY, value, dimensions)
-    assert decoded is None or decoded.value == value
+    assert decoded is None or decoded.head + decoded.body == value
 
 
 def kept(number: int) -> tuple[bytes, bytes]:
     """Return a key and what is kept under it: four numbers, float32."""
     key = hashlib.sha256(bytes([number])).digest()
-    return key, encode(key, np.full(4, number, np.float32), number, estimated=number % 2 == 0).value
+    return key, encode(key, np.full(4, number, np.float32), number, estimated=number % 2 == 0).kept()
 
 
 def damaged(number: int, bit: int) -> tuple[bytes, bytes]:
@@ -95,7 +95,7 @@ def others(number: int) -> list[tuple[bytes, bytes]]:
     half = encode(key, numbers, number, estimated=False, storage="f16")
     longer = encode(key, np.zeros(5, np.float32), number, estimated=False)
     unsummed = bytes([1]) + value[1:8] + key[:4] + value[12:]
-    kinds = [half.value, packed(half).kept(), packed(encode(key, numbers, 1, estimated=True)).kept(), longer.value]
+    kinds = [half.kept(), packed(half).kept(), packed(encode(key, numbers, 1, estimated=True)).kept(), longer.kept()]
     return [(KEY, value), too_long(number), *((key, one) for one in (*kinds, unsummed, b"", value[:11], value + b"0"))]
 
 
@@ -112,14 +112,17 @@ USUAL = st.integers(0, 255).map(kept) | st.builds(damaged, st.integers(0, 255), 
 @pytest.mark.parametrize("other", others(1))
 def test_what_is_not_as_usual_is_decoded_among_many_as_it_is_alone(other: tuple[bytes, bytes]) -> None:
     for pairs in ([other], [kept(2), other], [other, kept(2)], [other, other]):
-        rows = [(key, value, 7, None) for key, value in pairs]
+        rows = [(key, value[:12], value[12:], 7, None) for key, value in pairs]
         assert decode_all(rows, 4) == [decode(key, value, 4) for key, value in pairs]
 
 
 @given(st.lists(USUAL) | st.lists(USUAL | st.integers(0, 255).flatmap(lambda number: st.sampled_from(others(number)))))
 def test_many_are_decoded_as_each_is(pairs: list[tuple[bytes, bytes]]) -> None:
-    rows = [(key, value, 7 * at, memoryview(base64.b64encode(value))) for at, (key, value) in enumerate(pairs)]
-    alone = [decode(key, value, 4, expires_s) for key, value, expires_s, _ in rows]
+    rows = [
+        (key, value[:12], value[12:], 7 * at, memoryview(base64.b64encode(value[12:])))
+        for at, (key, value) in enumerate(pairs)
+    ]
+    alone = [decode(key, head + body, 4, expires_s) for key, head, body, expires_s, _ in rows]
     together = decode_all(rows, 4)
     assert together == alone
     assert [one and one.expires_s for one in together] == [one and one.expires_s for one in alone]

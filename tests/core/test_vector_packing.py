@@ -58,7 +58,7 @@ def test_float16_is_the_nearest_there_is_and_finite(numbers: list[float]) -> Non
     vector = np.array(numbers, np.float32)
     stored = encode(KEY, vector, 1, estimated=False, storage="f16")
     assert stored.floats().tobytes() == vector.astype(np.float16).astype(np.float32).tobytes()
-    assert len(stored.value) == 12 + 2 * len(vector)
+    assert len(stored.kept()) == 12 + 2 * len(vector)
 
 
 def test_what_is_too_large_for_float16_stays_float32() -> None:
@@ -130,6 +130,6 @@ def test_a_vector_of_the_first_version_is_still_read_and_is_not_packed() -> None
 
 def test_only_what_is_packed_differs_from_the_answers_form() -> None:
     stored = encode(KEY, like_a_models(64), 1, estimated=False)
-    assert stored.kept() == stored.value
-    assert packed(stored).value == stored.value
+    assert stored.kept() == stored.head + stored.body
+    assert (packed(stored).head, packed(stored).body) == (stored.head, stored.body)
     assert replace(packed(stored), packed=None) == stored

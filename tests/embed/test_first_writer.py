@@ -48,7 +48,7 @@ async def answers(*, first_writer: bool) -> set[bytes]:
         return await world.ask(["one", f"another {number}"])
 
     at_once = await asyncio.gather(*(ask(number) for number in range(4)))
-    return {embedded.vectors[0].value for embedded in (*at_once, await world.ask(["one"]))}
+    return {embedded.vectors[0].kept() for embedded in (*at_once, await world.ask(["one"]))}
 
 
 async def test_all_who_miss_a_text_at_once_answer_with_what_was_kept_first() -> None:

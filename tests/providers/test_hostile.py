@@ -261,7 +261,7 @@ def test_a_count_of_tokens_is_a_count_that_can_be_kept_or_none(
     assert answer.tokens == read
     assert not isinstance(answer.tokens, bool)
     stored = encode(bytes(32), answer.vectors[0], answer.tokens or 0, estimated=False)
-    assert decode(bytes(32), stored.value, 3) == stored
+    assert decode(bytes(32), stored.kept(), 3) == stored
 
 
 @pytest.mark.parametrize("name", COUNTED)

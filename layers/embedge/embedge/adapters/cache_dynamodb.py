@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from embedge.adapters.bounded_calls import BoundedCalls
 from embedge.adapters.cache_items import FirstPut, cache_items
 from embedge.adapters.dynamodb_calls import ATTEMPTS, FaultKind, fault_kind, may_pass, pause, send
-from embedge.adapters.dynamodb_rows import PROJECTION, Row, read_rows
+from embedge.adapters.dynamodb_rows import PROJECTION, read_rows
 from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.vector_codec import StoredVector, decode_all
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import KeysAndAttributesTypeDef, WriteRequestUnionTypeDef
 
     from embedge.adapters.aws_clients import AwsClients
+    from embedge.core.vector_codec import Row
     from embedge.ports import Clock
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html and
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html, read 2026-11.
@@ -71,11 +72,11 @@ class DynamoDbCache:
             chunks = _chunks(dict.fromkeys(keys), _KEYS_A_READ)
             await self._reads.make(self._read(rows, chunk, client) for chunk in chunks)
         now_s = self._clock.now_s()
-        valid = [row for row in rows if row[2] > now_s]  # DynamoDB deletes up to two days late
+        valid = [row for row in rows if row[3] > now_s]  # DynamoDB deletes up to two days late
         vectors = decode_all(valid, dimensions)
         for _ in range(vectors.count(None)):
             self._on_fault("corrupt")
-        return {key: vector for (key, _, _, _), vector in zip(valid, vectors, strict=True) if vector is not None}
+        return {key: vector for (key, *_), vector in zip(valid, vectors, strict=True) if vector is not None}
 
     async def put_many(
         self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN

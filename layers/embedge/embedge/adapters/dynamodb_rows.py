@@ -10,13 +10,17 @@ import re
 from functools import lru_cache
 from itertools import pairwise, repeat
 from struct import Struct
-from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 import orjson
 import pybase64
 
+from embedge.core.vector_codec import HEAD_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from embedge.core.vector_codec import Row
 
 # What is asked for of each item.
 PROJECTION = "k, v, e"
@@ -25,11 +29,8 @@ _WORTH_COUNTING_BYTES = 1 << 15
 _END = b']},"UnprocessedKeys":{}}'
 _ATTRIBUTE = rb'"([kve]":\{"[BN]":)"([^"]*)"\}'  # neither base64 nor a number has a backslash
 _FIRST = re.compile(rb"\{" + rb",".join([_ATTRIBUTE] * 3) + rb"\}")
+_HEAD_TEXT = HEAD_BYTES // 3 * 4  # of a header in base64
 _KEY, _VALUE, _EXPIRY = b'k":{"B":', b'v":{"B":', b'e":{"N":'
-
-# A key, what is kept under it, the second from which on it is not; and what is kept as it came, in base64 without
-# padding, where it lies in the reply.
-Row: TypeAlias = tuple[bytes, bytes, int, memoryview | None]
 
 
 def read_rows(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
@@ -56,19 +57,21 @@ def counted(body: bytes, table: str) -> list[Row] | None:
     entries = memoryview(body)[bounds[0] : -len(_END)]
     key, value, expiry = (2 * names.index(name) + 1 for name in (_KEY, _VALUE, _EXPIRY))
     form = _form(tuple(end - begin for begin, end in pairwise(bounds)), value)
-    if len(entries) % form.size:
+    if form is None or len(entries) % form.size:
         return None
     columns = tuple(zip(*form.iter_unpack(entries), strict=True))
     if not _are_alike(columns[::2]) or not b"".join(columns[expiry]).isdigit():
         return None
-    first_at, size = bounds[value] - bounds[0], bounds[value + 1] - bounds[value]
+    first_at, size = bounds[value] - bounds[0] + _HEAD_TEXT, bounds[value + 1] - bounds[value] - _HEAD_TEXT
     texts = [entries[at : at + size] for at in range(first_at, len(entries), form.size)]
     try:
-        keys, values = _all_bytes(columns[key]), _all_bytes(texts)
+        keys, bodies, headers = _all_bytes(columns[key]), _all_bytes(texts), _bytes(b"".join(columns[value]))
     except ValueError:
         return None
-    unpadded = 4 * len(values[0]) == 3 * size  # only then is there one way to write it
-    return list(zip(keys, values, map(int, columns[expiry]), texts if unpadded else [None] * len(texts), strict=True))
+    unpadded = 4 * len(bodies[0]) == 3 * size  # only then is there one way to write it
+    heads = [headers[at : at + HEAD_BYTES] for at in range(0, len(headers), HEAD_BYTES)]
+    as_it_came = texts if unpadded else repeat(None, len(texts))
+    return list(zip(keys, heads, bodies, map(int, columns[expiry]), as_it_came, strict=True))
 
 
 def _are_alike(between: Sequence[Sequence[bytes]]) -> bool:
@@ -80,9 +83,11 @@ def _are_alike(between: Sequence[Sequence[bytes]]) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _form(sizes: tuple[int, ...], passed_over: int) -> Struct:
-    """Return how an entry is cut into its parts; of the one that is passed over, nothing is taken."""
-    return Struct("".join(f"0s{size}x" if part == passed_over else f"{size}s" for part, size in enumerate(sizes)))
+def _form(sizes: tuple[int, ...], value: int) -> Struct | None:
+    """Return how an entry is cut into its parts, of the value its header alone; None where it has not even that."""
+    parts = [f"{size}s" for size in sizes]
+    parts[value] = f"{_HEAD_TEXT}s{sizes[value] - _HEAD_TEXT}x"
+    return Struct("".join(parts)) if sizes[value] >= _HEAD_TEXT else None
 
 
 def _all_bytes(texts: Sequence[bytes | memoryview]) -> list[bytes]:
@@ -97,7 +102,9 @@ def as_json(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Se
     for item in reply["Responses"].get(table, ()):
         try:
             if "v" in item:
-                rows.append((_bytes(item["k"]["B"]), _bytes(item["v"]["B"]), int(item["e"]["N"]), None))
+                value = _bytes(item["v"]["B"])
+                head, numbers = value[:HEAD_BYTES], value[HEAD_BYTES:]
+                rows.append((_bytes(item["k"]["B"]), head, numbers, int(item["e"]["N"]), None))
         except (KeyError, ValueError):
             on_corrupt()
     unprocessed = reply["UnprocessedKeys"].get(table)

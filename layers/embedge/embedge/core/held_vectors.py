@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from embedge.core.vector_codec import StoredVector
 
-# What an entry takes beside its value: its key, its objects and its places in two tables; a test measures it.
-OVERHEAD_BYTES = 512
+# What an entry takes beside its numbers: its key, header and objects, its places in two tables; a test measures it.
+OVERHEAD_BYTES = 576
 
 
 # A vector, the second from which on it is held no longer, and whose it is; a class would take twice the time to fill.
@@ -49,7 +49,7 @@ class HeldVectors:
     def put_all(self, vectors: Mapping[bytes, StoredVector], tenant: str) -> None:
         """Hold what was read from a store, until the store would expire it."""
         for key, vector in vectors.items():
-            if len(vector.value) + OVERHEAD_BYTES <= self._most_bytes // 2 or key in self._held:
+            if len(vector.body) + OVERHEAD_BYTES <= self._most_bytes // 2 or key in self._held:
                 self.put(key, vector, vector.expires_s, tenant)
 
     def put(self, key: bytes, vector: StoredVector, expires_s: int, tenant: str) -> None:
@@ -60,7 +60,7 @@ class HeldVectors:
         if size_bytes > self._most_bytes // 2:
             return
         if vector.packed is not None or vector.text is not None:  # for stores and for answers: here they only take room
-            vector = StoredVector(vector.value, vector.dimensions, vector.tokens, vector.tokens_estimated)
+            vector = StoredVector(vector.head, vector.body, vector.dimensions, vector.tokens, vector.tokens_estimated)
         self._held[key] = (vector, expires_s, tenant)
         keys = self._keys_of.get(tenant)
         if keys is None:
@@ -84,4 +84,4 @@ class HeldVectors:
 
 
 def _size_bytes(vector: StoredVector) -> int:
-    return len(vector.value) + OVERHEAD_BYTES
+    return len(vector.body) + OVERHEAD_BYTES

@@ -20,8 +20,8 @@ from embedge.core.vector_packing import pack, unpack
 
 _HEADER = struct.Struct("<BBHII")
 _KIND = struct.Struct("<BBH")  # of a header: version, form, dimensions
-_COUNTED = struct.Struct("<4xII")  # of a header: tokens, checksum
-_TEXT_AT = _HEADER.size // 3 * 4  # where in its base64 a value's numbers begin
+_BY_KIND = struct.Struct("<4sII")  # of a header: those three, tokens, checksum
+HEAD_BYTES = _HEADER.size
 _SUMMED_BYTES = 8  # of the header: all but the checksum
 _VERSION = 2
 _VERSION_UNSUMMED = 1  # its last four bytes are the first of its key, and all it has is float32
@@ -32,19 +32,23 @@ _ESTIMATED = 1 << 31
 MOST_TOKENS = _ESTIMATED - 1
 _LARGEST_HALF = 65_504
 
+# A key; the header and the numbers of what is kept under it; the second from which on it is not; and the numbers where
+# they lie in a reply, where they came as base64 without padding.
+Row: TypeAlias = tuple[bytes, bytes, bytes, int, memoryview | None]
 FloatVector: TypeAlias = "np.typing.NDArray[np.float32]"
 FloatVectors: TypeAlias = "np.typing.NDArray[np.float32]"  # shape (inputs, dimensions)
 
 
 @dataclass(slots=True, unsafe_hash=True)
 class StoredVector:
-    """One vector in its stored form, checked.
+    """One vector in its stored form, checked: `head` is its header, `body` its numbers.
 
-    `expires_s` is when the entry that it was read from expires, else 0. `packed` is the same for a store, where that is
-    worth it, and `text` is `value` in base64, where it came as that. Final, and not frozen: see `Text`.
+    `expires_s` is when the entry that it was read from expires, else 0. `packed` is the whole for a store, where that
+    is worth it, and `text` is `body` in base64, where it came as that. Final, and not frozen: see `Text`.
     """
 
-    value: Final[bytes]
+    head: Final[bytes]
+    body: Final[bytes]
     dimensions: Final[int]
     tokens: Final[int]
     tokens_estimated: Final[bool]
@@ -54,21 +58,21 @@ class StoredVector:
 
     def floats(self) -> FloatVector:
         """Return the vector, shape (dimensions,), float32; a view where it can be, not to be written to."""
-        if _width(self.value[1]) == 2:  # noqa: PLR2004 (bytes of a float16)
-            return np.frombuffer(self.value, dtype="<f2", offset=_HEADER.size).astype(np.float32)
-        return np.frombuffer(self.value, dtype="<f4", offset=_HEADER.size)
+        if _width(self.head[1]) == 2:  # noqa: PLR2004 (bytes of a float16)
+            return np.frombuffer(self.body, dtype="<f2").astype(np.float32)
+        return np.frombuffer(self.body, dtype="<f4")
 
     def base64(self) -> bytes | memoryview:
         """Return the vector as OpenAI's base64: float32, little-endian."""
         if self.text is not None:
-            return self.text[_TEXT_AT:]
-        if _width(self.value[1]) == 2:  # noqa: PLR2004 (as above)
+            return self.text
+        if _width(self.head[1]) == 2:  # noqa: PLR2004 (as above)
             return pybase64.b64encode(self.floats().astype("<f4").tobytes())
-        return pybase64.b64encode(memoryview(self.value)[_HEADER.size :])
+        return pybase64.b64encode(self.body)
 
     def kept(self) -> bytes:
         """Return what a store is to hold."""
-        return self.packed or self.value
+        return self.packed or self.head + self.body
 
 
 def stored_bytes(dimensions: int, storage: Storage) -> int:
@@ -93,69 +97,67 @@ def encode(key: bytes, vector: FloatVector, tokens: int, *, estimated: bool, sto
     body = np.ascontiguousarray(vector, dtype="<f2" if form == _HALF else "<f4").tobytes()
     tagged = tokens | (_ESTIMATED if estimated else 0)
     head = _HEADER.pack(_VERSION, form, dimensions, tagged, 0)[:_SUMMED_BYTES]
-    value = b"".join((head, _sum(key, head, body).to_bytes(4, "little"), body))
-    return StoredVector(value, dimensions, tokens, estimated)
+    return StoredVector(head + _sum(key, head, body).to_bytes(4, "little"), body, dimensions, tokens, estimated)
 
 
 def packed(stored: StoredVector) -> StoredVector:
     """Return the same vector, to be kept packed."""
-    head, body = bytearray(stored.value[: _HEADER.size]), memoryview(stored.value)[_HEADER.size :]
+    head = bytearray(stored.head)
     if head[0] != _VERSION:
         return stored
     width = _width(head[1])
     head[1] |= _PACKED
-    return replace(stored, packed=bytes(head) + pack(body, width))
+    return replace(stored, packed=bytes(head) + pack(stored.body, width))
 
 
 def decode(key: bytes, value: bytes, dimensions: int, expires_s: int = 0) -> StoredVector | None:
     """Take a vector out of its stored form; None where the value is not this key's, not whole, or of another size."""
-    if len(value) < _HEADER.size:
+    if len(value) < HEAD_BYTES:
         return None
-    version, form, stored_dimensions, tagged, tag = _HEADER.unpack_from(value)
+    head, body = value[:HEAD_BYTES], value[HEAD_BYTES:]
+    version, form, stored_dimensions, tagged, tag = _HEADER.unpack(head)
     if stored_dimensions != dimensions or form >= _FORMS:
         return None
     if form & _PACKED:
-        body = unpack(memoryview(value)[_HEADER.size :], dimensions, _width(form))
-        if body is None:
+        unpacked = unpack(body, dimensions, _width(form))
+        if unpacked is None:
             return None
-        value = bytes((version, form & ~_PACKED)) + value[2 : _HEADER.size] + body
-    if len(value) != _HEADER.size + dimensions * _width(form) or tag != _tag(version, form, key, value):
+        head, body = bytes((version, form & ~_PACKED)) + head[2:], unpacked
+    if len(body) != dimensions * _width(form) or tag != _tag(key, head, body):
         return None
-    return StoredVector(value, dimensions, tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED), expires_s)
+    return StoredVector(head, body, dimensions, tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED), expires_s)
 
 
-def decode_all(
-    rows: Sequence[tuple[bytes, bytes, int, memoryview | None]], dimensions: int
-) -> list[StoredVector | None]:
-    """Return what `decode` does for each key, value, second of expiry and text; sooner, where all are as usual."""
-    usual, size_bytes = _KIND.pack(_VERSION, 0, dimensions), _HEADER.size + 4 * dimensions
-    kinds, sizes = {value[: _KIND.size] for _, value, _, _ in rows}, {len(value) for _, value, _, _ in rows}
-    if kinds != {usual} or sizes != {size_bytes}:
-        return [decode(key, value, dimensions, expires_s) for key, value, expires_s, _ in rows]
-    counted = [_COUNTED.unpack_from(value) for _, value, _, _ in rows]
-    begun = [crc32(key + value[:_SUMMED_BYTES]) for key, value, _, _ in rows]
-    sums = map(crc32, [memoryview(value)[_HEADER.size :] for _, value, _, _ in rows], begun)
+def decode_all(rows: Sequence[Row], dimensions: int) -> list[StoredVector | None]:
+    """Return what `decode` does for each; sooner, where all have the usual form."""
+    if {len(body) for _, _, body, _, _ in rows} != {4 * dimensions}:
+        return [decode(key, head + body, dimensions, expires_s) for key, head, body, expires_s, _ in rows]
+    said = [_BY_KIND.unpack(head) for _, head, _, _, _ in rows]
+    if {kind for kind, _, _ in said} != {_KIND.pack(_VERSION, 0, dimensions)}:
+        return [decode(key, head + body, dimensions, expires_s) for key, head, body, expires_s, _ in rows]
+    begun = [crc32(key + head[:_SUMMED_BYTES]) for key, head, _, _, _ in rows]
+    sums = map(crc32, [body for _, _, body, _, _ in rows], begun)
     return [
-        StoredVector(value, dimensions, tagged & ~_ESTIMATED, tagged >= _ESTIMATED, expires_s, None, text)
+        StoredVector(head, body, dimensions, tagged & ~_ESTIMATED, tagged >= _ESTIMATED, expires_s, None, text)
         if tag == total
         else None
-        for (_, value, expires_s, text), (tagged, tag), total in zip(rows, counted, sums, strict=True)
+        for (_, head, body, expires_s, text), (_, tagged, tag), total in zip(rows, said, sums, strict=True)
     ]
 
 
 def is_of(key: bytes, vector: StoredVector) -> bool:
     """Tell whether a vector was encoded for this key."""
-    version, form, _, _, tag = _HEADER.unpack_from(vector.value)
-    return tag == _tag(version, form, key, vector.value)
+    return _HEADER.unpack(vector.head)[4] == _tag(key, vector.head, vector.body)
 
 
-def _tag(version: int, form: int, key: bytes, value: bytes) -> int | None:
-    if version == _VERSION:
-        return _sum(key, value[:_SUMMED_BYTES], memoryview(value)[_HEADER.size :])
-    return int.from_bytes(key[:4], "little") if version == _VERSION_UNSUMMED and form == 0 else None
+def _tag(key: bytes, head: bytes, body: bytes) -> int | None:
+    """Return what the last four bytes of a header should be."""
+    if head[0] == _VERSION:
+        return _sum(key, head[:_SUMMED_BYTES], body)
+    return int.from_bytes(key[:4], "little") if head[0] == _VERSION_UNSUMMED and head[1] == 0 else None
 
 
-def _sum(key: bytes, head: bytes, body: bytes | memoryview) -> int:
+def _sum(key: bytes, head: bytes, body: bytes) -> int:
     """Bind a value to its key, and every bit of it to the others: 0.5 microseconds for 1536 numbers (zlib: 1.9)."""
     return crc32(body, crc32(key + head))
 
