@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import asynccontextmanager, suppress
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from embedge.adapters.aws_reply import Broken, NotConnected, NotConnectedInTime,
 from tests.adapters.other_side import LONGEST_S, Act, Ending, Other, Served, other_side
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
 ENDINGS: Sequence[Ending] = ("with close_notify", "silently", "by a reset")
@@ -135,6 +136,91 @@ async def test_of_all_who_ask_at_once_fifty_are_connected_and_the_others_wait_fo
         assert there.connections == 50
 
 
+@pytest.mark.parametrize("rest", [1, 1_000, 16_384, 40_000, 70_000, 98_304, 98_305, 130_000, 500_000])
+async def test_a_long_reply_that_pauses_anywhere_is_waited_for_no_longer_than_it_takes(
+    keys: Path | None, rest: int
+) -> None:
+    sent = answer(LARGE)
+
+    def act(other: Other) -> None:
+        while other.request():
+            other.send(sent[:-rest])
+            time.sleep(0.05)
+            other.send(sent[-rest:])
+            other.send(answer(other.request()))
+
+    async with served(act, keys=keys) as (connections, there):
+        for _ in range(3):
+            began_s = time.monotonic()
+            assert (await connections.exchange(request())).body == LARGE
+            assert (await connections.exchange(request(b"short"))).body == b"short"
+            assert time.monotonic() - began_s < 1
+        assert there.connections == 1
+
+
+async def test_a_long_reply_that_pauses_within_a_record_is_waited_for_no_longer_than_it_takes(tmp_path: Path) -> None:
+    sent, rests = answer(LARGE), cycle(range(40_000, 110_000, 2_500))
+
+    def act(other: Other) -> None:
+        while other.request():
+            other.send(sent)
+
+    def relay(other: Other) -> None:
+        left = 0
+        with socket.create_connection(("127.0.0.1", there.port)) as server:
+            while select.select([server, other.socket], [], [])[0]:
+                if _lies_there(other.socket, 0):
+                    left = len(sent) - next(rests)
+                    if not (asked := other.socket.recv(65_536)):
+                        return
+                    server.sendall(asked)
+                else:
+                    piece = server.recv(left if 0 < left < 65_536 else 65_536)
+                    other.socket.sendall(piece)
+                    left -= len(piece)
+                    time.sleep(0 if left else 0.05)
+
+    with other_side([act], tmp_path) as there, other_side([relay], None) as between:
+        connections = Connections(between.url.replace("http:", "https:"), there.trusted)
+        for _ in range(24):
+            began_s = time.monotonic()
+            assert (await connections.exchange(request())).body == LARGE
+            assert time.monotonic() - began_s < 1
+        connections.close()
+
+
+async def test_of_a_long_reply_not_every_piece_wakes_anybody_and_of_the_next_short_one_the_first_does(
+    keys: Path | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, woken = answer(LARGE), list[float]()
+
+    def act(other: Other) -> None:
+        other.request()
+        for start in range(0, len(sent), 4_000):
+            other.send(sent[start : start + 4_000])
+            time.sleep(0.0005)
+        other.send(answer(other.request()))
+        other.request()
+
+    loop = asyncio.get_running_loop()
+    add_reader = loop.add_reader
+
+    def counted(number: int, heard: Callable[[], None]) -> None:
+        def hear() -> None:
+            woken.append(time.monotonic())
+            heard()
+
+        add_reader(number, hear)
+
+    async with served(act, keys=keys) as (connections, _):
+        monkeypatch.setattr(loop, "add_reader", counted)
+        assert (await connections.exchange(request())).body == LARGE
+        assert len(woken) < len(LARGE) / 4_000 / 3
+        began_s = time.monotonic()
+        assert (await connections.exchange(request(b"short"))).body == b"short"
+        assert time.monotonic() - began_s < 1
+
+
 # Ended.
 
 
@@ -181,7 +267,9 @@ async def test_a_connection_that_is_closed_while_nobody_asks_is_let_go_at_once(k
 
 
 @pytest.mark.parametrize("how", ENDINGS)
-@pytest.mark.parametrize("sent", [b"", b"HTT", answer(b"")[:-2], answer(b"0123456789")[:-1], answer(LARGE)[:-1]])
+@pytest.mark.parametrize(
+    "sent", [b"", b"HTT", answer(b"")[:-2], answer(b"0123456789")[:-1], answer(LARGE)[:-1], answer(LARGE)[:300_000]]
+)
 async def test_a_reply_that_breaks_off_is_none_and_the_next_request_is_answered(
     keys: Path | None, sent: bytes, how: Ending
 ) -> None:
@@ -299,16 +387,29 @@ async def test_who_hears_nothing_for_too_long_gives_up_and_who_hears_a_little_do
             other.send(piece[:-6] if len(piece) > 6 else piece)
             time.sleep(1.3)
 
+    def slow_and_long(other: Other) -> None:
+        body = other.request()
+        sent = answer(body)
+        other.send(sent[:-170_000])
+        for start in range(len(sent) - 170_000, len(sent) - 150_000, 10_000):
+            time.sleep(1.7)
+            other.send(sent[start : start + 10_000])
+        other.send(sent[-150_000:])
+
     async def ask(connections: Connections) -> float:
         began_s = time.monotonic()
         with pytest.raises(Silent):
             await connections.exchange(request())
         return time.monotonic() - began_s
 
-    async with served(silent, keys=keys) as (one, _), served(slow, keys=keys) as (other, _):
-        waited_s, reply = await asyncio.gather(ask(one), other.exchange(request(b"slowly")))
-        assert 3.4 < waited_s < 5
-        assert reply.body == b"slowly"
+    async with served(silent, slow, slow_and_long, keys=keys) as (connections, _):
+        first = asyncio.create_task(ask(connections))
+        await asyncio.sleep(0.1)
+        second = asyncio.create_task(connections.exchange(request(b"slowly")))
+        await asyncio.sleep(0.1)
+        assert (await connections.exchange(request(LARGE))).body == LARGE
+        assert (await second).body == b"slowly"
+        assert 3.4 < await first < 5
 
 
 # Nobody's.

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import select
+import socket
 import ssl
 from typing import TYPE_CHECKING
 
 from embedge.adapters.aws_reply import Broken, RawReply, Silent, Unreadable, read_head
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
 _READ_TIMEOUT_S = 3.0  # between two pieces of a reply
 _MOST_HEAD_BYTES = 16_384
 # As many as a record of TLS has at most: one call returns it whole, and none stays where no selector sees it.
 _RECORD_BYTES = 16_384
+# Of a long reply, so much is waited for at a time. Woken for every 4 KB that a network of 75 MB/s brings, 820 KB took
+# three times as much of the processor.
+_PORTION_BYTES = 65_536
+_HELD_BYTES = 2 * _RECORD_BYTES  # more than OpenSSL has of a record that is not whole
 _NOT_YET = (BlockingIOError, ssl.SSLWantReadError)
 
 
@@ -38,6 +42,7 @@ class Connection:
         self._head: tuple[int, Mapping[str, str]] | None = None
         self._pieces: list[bytes] = []  # of a body
         self._size = 0  # of all of them
+        self._wakes_at = 1  # bytes that lie there
         self._watch: asyncio.TimerHandle | None = None
         self.heard_s = self._loop.time()
         self._asked = select.poll()
@@ -108,7 +113,7 @@ class Connection:
         try:
             self._reply.set_result(self._read())
         except _NOT_YET:
-            pass
+            self._wait_for_more()
         except ssl.SSLWantWriteError:  # TLS has to say something itself first
             self._loop.add_writer(self._socket.fileno(), self._go_on)
         except OSError as ended:
@@ -138,6 +143,7 @@ class Connection:
             self._size += len(piece)
         if self._size > length:
             raise Unreadable
+        self._wake_at(1)
         if self._unsent or headers.get("connection", "keep-alive").lower() != "keep-alive":
             self.close()
         pieces, self._pieces = self._pieces, []
@@ -161,9 +167,21 @@ class Connection:
         self.heard_s = self._loop.time()
         return piece
 
+    def _wait_for_more(self) -> None:
+        """Be woken for a portion, where as much is certain to come, else for anything."""
+        missing = 0 if self._head is None else int(self._head[1]["content-length"]) - self._size
+        self._wake_at(_PORTION_BYTES if missing > _PORTION_BYTES + _HELD_BYTES else 1)
+
+    def _wake_at(self, size_bytes: int) -> None:
+        if size_bytes != self._wakes_at:
+            self._wakes_at = size_bytes
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size_bytes)
+
     def _look(self) -> None:
         """Give up where nothing has been heard for too long, else look again later."""
         self._watch = None
+        if self._reply is not None and not self._reply.done():
+            self._hear()  # what is less than a portion has woken nobody
         until_s = self.heard_s + _READ_TIMEOUT_S
         if self._loop.time() >= until_s:
             self._fail(Silent())
