@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+from dataclasses import replace
 
 from embedge.adapters.aws_clients import AwsClients, StandIn
 
@@ -19,7 +22,8 @@ async def test_many_who_ask_at_once_share_one_client() -> None:
 async def test_who_asked_first_may_be_cancelled_and_the_others_still_get_the_client() -> None:
     aws = AwsClients(_STAND_IN)
     first, second = asyncio.create_task(aws.secrets_manager()), asyncio.create_task(aws.secrets_manager())
-    await asyncio.sleep(0)
+    for _ in range(2):  # the first looks around once before it begins
+        await asyncio.sleep(0)
     first.cancel()
     assert (await second).meta.region_name == "eu-north-1"
     await aws.close()
@@ -53,3 +57,33 @@ async def test_a_client_that_could_not_be_made_is_tried_again() -> None:
         else:
             raise AssertionError("made from nonsense")
     await aws.close()
+
+
+def test_a_connection_that_was_closed_while_the_process_was_frozen_is_not_used_again() -> None:
+    """Frozen: the loop does not run, so nobody in the process has heard of it."""
+    close, closed = threading.Event(), threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        for _ in range(2):
+            with listening.accept()[0] as connection:
+                while b"ListTables" not in connection.recv(65_536):
+                    pass
+                connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"TableNames":[]}')
+                close.wait(5)
+            closed.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, asyncio.Runner() as runner:
+        listening.settimeout(5)
+        thread = threading.Thread(target=serve, args=[listening])
+        thread.start()
+        aws = AwsClients(replace(_STAND_IN, url=f"http://127.0.0.1:{listening.getsockname()[1]}"))
+
+        async def tables() -> list[str]:
+            return (await (await aws.dynamodb()).list_tables())["TableNames"]
+
+        assert runner.run(tables()) == []
+        close.set()
+        closed.wait(5)
+        assert runner.run(tables()) == []
+        runner.run(aws.close())
+        thread.join()

@@ -116,12 +116,13 @@ class AwsClients:
         self._session = None
         await self._open.aclose()
 
-    def _client(self, service: _Service) -> Awaitable[AioBaseClient]:
+    async def _client(self, service: _Service) -> AioBaseClient:
+        await asyncio.sleep(0)  # lets the loop see connections that closed while the process was frozen
         making = self._clients.get(service)
         if making is None or _failed(making):
             making = self._clients[service] = asyncio.create_task(self._make(service))
         # Whoever asked first may be cancelled; what was begun for them is still the others'.
-        return asyncio.shield(making)
+        return await asyncio.shield(making)
 
     async def _make(self, service: _Service) -> AioBaseClient:
         # Here, because they cost a start 0.3 s of CPU, and not every process calls AWS.

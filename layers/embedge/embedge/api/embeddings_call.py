@@ -1,6 +1,5 @@
 """How does `POST /v1/embeddings` come in over ASGI? Straight, with no framework in between: it is nearly all calls."""
 
-import asyncio
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -40,8 +39,6 @@ class EmbeddingsCall:
             return refused(error, scope[REQUEST_ID], scope[OBSERVATION])
 
     async def _asked(self, scope: Scope, receive: Receive) -> Asked:
-        if "aws.event" in scope:
-            await asyncio.sleep(0)  # lets the loop see connections that closed while the process was frozen
         headers = read_headers(scope)
         return Asked(
             body=await receive_body(scope, headers, receive),
