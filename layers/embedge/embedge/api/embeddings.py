@@ -1,7 +1,7 @@
 """How is `POST /v1/embeddings` answered, whoever brings the request? By the way; here is what it takes and gives."""
 
 import asyncio
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from embedge.api.account_headers import headers_of_refusal
 from embedge.api.answer import Answer
@@ -15,8 +15,7 @@ from embedge.embed import embed
 from embedge.errors import BudgetSpent, InvalidValue, PaymentRequired
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request as it came: the body, the headers that are read, and for how long it may run."""
 
     body: ReceivedBody

@@ -1,7 +1,7 @@
 """What does a body that has come hold? Inflated to the limit of what is taken, once it is known who sent it."""
 
 import zlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from embedge.core.request import MAX_BODY_BYTES
 from embedge.errors import InvalidJson, RequestTooLarge, UnsupportedMediaType
@@ -14,8 +14,7 @@ _PLAIN_NAMES = ("", "identity")
 _PIECE_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedBody:
+class ReceivedBody(NamedTuple):
     """A body as it came, and what its headers say of it. `content` is None where it was over the limit."""
 
     content: bytes | None

@@ -7,7 +7,7 @@ be busy that seemed idle, or a tier to be full, so one write for each attribute 
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from embedge.core.conditional_update import AbsentOr, Assign, Attribute, Compare, ConditionalUpdate, Item, NewItem
 
@@ -15,8 +15,7 @@ Tier: TypeAlias = Literal["default", "over-limit", "flex"]
 MINUTE_US = 60_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class RateState:
+class RateState(NamedTuple):
     """What is left of a limit after a decision, for the headers."""
 
     kind: str

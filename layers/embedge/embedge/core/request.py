@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from embedge.core.gcra import RateState, Tier
 
@@ -112,8 +112,7 @@ class Principal:
     token_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(NamedTuple):
     """A request may come: in which tier, and what is left of the rates that bind it, where any do."""
 
     tier: Tier
@@ -149,8 +148,7 @@ class Observation:
     tier: Tier = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One request before anything is known of it.
 
     `credential` is the Authorization header as it came. `read` parses the body and raises InvalidRequest or NotServed;
