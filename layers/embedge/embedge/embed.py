@@ -61,9 +61,9 @@ async def embed(call: Call, services: Services) -> Embedded:
     call.observation.rates, call.observation.tier = admission.rates, admission.tier
     call.observation.cache_spent_nano_usd = weighing.spent_nano_usd()
     misses = wanted.without(cached)
-    errand = _Errand(call, services, principal, wanted, misses, weighing)
     async with services.rechecks.beside(call, wanted, cached):
-        paid = await _obtain(errand, landed) if misses else NOTHING
+        errand = _Errand(call, services, principal, wanted, misses, weighing) if misses else None
+        paid = NOTHING if errand is None else await _obtain(errand, landed)
 
     vectors = in_order(wanted, {**cached, **paid.vectors} if misses else cached)
     observe(call.observation, wanted, vectors, paid)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from embedge.adapters.dynamodb_calls import FaultKind, fault_kind
 from embedge.core.breaker import Breaker, Health
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 
 class BoundedCalls:
@@ -32,25 +32,26 @@ class BoundedCalls:
         if self._breaker.wait_s(loop.time()) > 0:
             self._on_fault(f"{self._kind}_bypassed")
             return
-        era, health = self._breaker.enter(), "neither"
+        era = self._breaker.enter()
+        health: Health = "neither"
         try:
-            health = await self._within_limit(calls)
+            async with asyncio.timeout(self._limit_s):
+                health = await self._all(list(calls))
+        except TimeoutError:
+            self._on_fault("timeout")
+            health = "bad"
         finally:  # one that was cut off has said nothing
             if self._breaker.leave(era, health, loop.time(), random.random()):  # noqa: S311 (no secret)
                 self._on_fault("cache_breaker_opened")
 
-    async def _within_limit(self, calls: Iterable[Awaitable[None]]) -> Health:
-        asked = list(calls)
-        if not asked:
+    async def _all(self, calls: Sequence[Awaitable[None]]) -> Health:
+        if not calls:
             return "neither"
-        try:
-            async with asyncio.timeout(self._limit_s):
-                if len(asked) == 1:  # as for most requests: a task of its own would be for nothing
-                    return "good" if await self._faultless(asked[0]) else "bad"
-                return "good" if all(await _side_by_side(map(self._faultless, asked))) else "bad"
-        except TimeoutError:
-            self._on_fault("timeout")
-            return "bad"
+        if len(calls) == 1:  # as for most requests: a task of its own would be for nothing
+            return "good" if await self._faultless(calls[0]) else "bad"
+        async with asyncio.TaskGroup() as under_way:
+            tasks = [under_way.create_task(self._faultless(call)) for call in calls]
+        return "good" if all(task.result() for task in tasks) else "bad"
 
     async def _faultless(self, call: Awaitable[None]) -> bool:
         """Return whether the call has not failed."""
@@ -60,9 +61,3 @@ class BoundedCalls:
             self._on_fault(fault_kind(error, self._kind))
             return False
         return True
-
-
-async def _side_by_side(calls: Iterable[Coroutine[Any, Any, bool]]) -> Sequence[bool]:
-    async with asyncio.TaskGroup() as under_way:
-        tasks = [under_way.create_task(call) for call in calls]
-    return [task.result() for task in tasks]
