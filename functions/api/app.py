@@ -18,7 +18,7 @@ import orjson  # noqa: E402 (see above)
 
 from embedge.api.event_answers import EventAnswers  # noqa: E402
 from embedge.api.runtime_json import speed_up_runtime_client  # noqa: E402
-from embedge.api.runtime_thread import keep_runtime_thread  # noqa: E402
+from embedge.api.runtime_thread import wait_in_main_thread  # noqa: E402
 from embedge.bootstrap.serving import serve  # noqa: E402
 from embedge.settings import Settings  # noqa: E402
 from embedge.snapshots import BornAnew, runtime_hooks  # noqa: E402
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
 _TAKES_JSON = speed_up_runtime_client()
-keep_runtime_thread()
+wait_in_main_thread()
 gc.freeze()  # nor is it looked through later: 281 of 58,000 objects could go, for a thirtieth of the start each time
 gc.enable()
 gc.set_threshold(20_000)  # ten times as rarely: a hundred hits make thousands of objects, and none that needs it

@@ -89,16 +89,18 @@ def test_both_functions_answer_every_case_as_it_says_under_lambdas_own_runtime_c
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.xdist_group("built")
-def test_our_function_has_lambdas_runtime_client_wait_in_one_thread_and_the_naive_one_in_many(tmp_path: Path) -> None:
+def test_our_function_has_lambdas_runtime_client_wait_in_the_main_thread_and_the_naive_one_does_not(
+    tmp_path: Path,
+) -> None:
     need("function benchmark", "python3.13", "sam", "runtime")
     with both(build()) as (ours, naive, _, _):
-        for side, one_thread in ((ours, True), (naive, False)):
+        for side, in_main_thread in ((ours, True), (naive, False)):
             environment = Environment(side.program, tmp_path / "log")
             try:
                 seen = [_threads_after(environment, side) for _ in range(3)]
             finally:
                 environment.close()
-            assert (seen[0] == seen[1] == seen[2]) is one_thread
+            assert (seen[0] == seen[1] == seen[2]) is in_main_thread
 
 
 def _threads_after(environment: Environment, side: Side) -> frozenset[int]:

@@ -1,86 +1,104 @@
-"""Does Lambda's runtime client wait in one thread, as it would wait in many?"""
+"""Does Lambda's runtime client wait in the main thread, as long as nobody there has to hear of a signal?"""
 
+from __future__ import annotations
+
+import signal
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
-from embedge.api.runtime_thread import keep_runtime_thread
+from embedge.api.runtime_thread import wait_in_main_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _MODULE = "awslambdaric.lambda_runtime_client"
+_MAIN = threading.main_thread()
 
 
 class _Client:
-    """As much of the client as waits for an event, in its own words; `events` says what comes."""
+    """As much of the client as waits for an event, which is the thread that it is waited for in."""
 
-    def __init__(self, events: list[Callable[[], object]], *, in_a_thread: bool = True) -> None:
-        self.events = events
-        self.threads: list[threading.Thread] = []
-        if in_a_thread:
-            self.ThreadPoolExecutor = ThreadPoolExecutor
+    def __init__(self) -> None:
+        self.use_thread_for_polling_next = True
 
-    def wait_next_invocation(self) -> object:
-        if not hasattr(self, "ThreadPoolExecutor"):
-            return self._next()
-        with self.ThreadPoolExecutor(max_workers=1) as executor:
-            future = executor.submit(self._next)
-        return future.result()
-
-    def _next(self) -> object:
-        self.threads.append(threading.current_thread())
-        return self.events.pop(0)()
+    def wait_next_invocation(self) -> threading.Thread:
+        if not self.use_thread_for_polling_next:
+            return threading.current_thread()
+        found: list[threading.Thread] = []
+        thread = threading.Thread(target=lambda: found.append(threading.current_thread()))
+        thread.start()
+        thread.join()
+        return found[0]
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> type[_Client]:
-    """Put a client where Lambda has its own, and tell it to keep its thread."""
-    theirs = type("LambdaRuntimeClient", (_Client,), {"wait_next_invocation": _Client.wait_next_invocation})
-    module = ModuleType(_MODULE)
-    module.__dict__["LambdaRuntimeClient"] = theirs
-    monkeypatch.setitem(sys.modules, "awslambdaric", ModuleType("awslambdaric"))
-    monkeypatch.setitem(sys.modules, _MODULE, module)
-    assert keep_runtime_thread()
+    """Put a client where Lambda has its own, and tell it to wait in the main thread."""
+    theirs = type("LambdaRuntimeClient", (_Client,), {})
+    _put(monkeypatch, theirs)
+    assert wait_in_main_thread()
     return theirs
 
 
-def _raises() -> object:
-    raise OSError("no event")
+@pytest.fixture
+def handle() -> Iterator[Callable[[int, signal.Handlers | Callable[..., None]], None]]:
+    """Return what sets a signal's handler until the test is over."""
+    before: dict[int, object] = {}
+
+    def set_handler(number: int, handler: signal.Handlers | Callable[..., None]) -> None:
+        before[number] = signal.signal(number, handler)
+
+    yield set_handler
+    for number, handler in before.items():
+        signal.signal(number, handler)  # pyright: ignore[reportArgumentType] (what it returned)
 
 
-def test_all_events_come_in_order_and_are_waited_for_in_one_thread_that_is_not_the_main_one(
-    client: type[_Client],
-) -> None:
-    waiting = client([lambda: 1, lambda: 2, lambda: 3])
-    assert [waiting.wait_next_invocation() for _ in range(3)] == [1, 2, 3]
-    assert len(set(waiting.threads)) == 1
-    assert threading.main_thread() not in waiting.threads
-
-
-def test_a_failure_to_get_an_event_is_the_client_s_own_and_the_next_one_is_got(client: type[_Client]) -> None:
-    waiting = client([_raises, lambda: 2])
-    with pytest.raises(OSError, match="no event"):
-        waiting.wait_next_invocation()
-    assert waiting.wait_next_invocation() == 2
-
-
-def test_there_is_no_thread_before_the_first_event(client: type[_Client]) -> None:
-    before = threading.active_count()
-    waiting = client([lambda: 1])
-    assert threading.active_count() == before
-    waiting.wait_next_invocation()
-    assert threading.active_count() == before + 1
-
-
-def test_a_client_that_waits_in_the_main_thread_goes_on_doing_so(client: type[_Client]) -> None:
-    waiting = client([lambda: 1, lambda: 2], in_a_thread=False)
-    assert [waiting.wait_next_invocation() for _ in range(2)] == [1, 2]
-    assert set(waiting.threads) == {threading.main_thread()}
-
-
-def test_another_client_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, _MODULE, ModuleType(_MODULE))
+def _put(monkeypatch: pytest.MonkeyPatch, theirs: type | None) -> None:
+    module = ModuleType(_MODULE)
+    module.__dict__.update({} if theirs is None else {"LambdaRuntimeClient": theirs})
     monkeypatch.setitem(sys.modules, "awslambdaric", ModuleType("awslambdaric"))
-    assert not keep_runtime_thread()
+    monkeypatch.setitem(sys.modules, _MODULE, module)
+
+
+def _heard(*_: object) -> None:
+    """Hear of a signal."""
+
+
+@pytest.fixture(autouse=True)
+def _by_default(handle: Callable[[int, signal.Handlers], None]) -> None:
+    for number in signal.valid_signals() - {signal.SIGINT, signal.SIGKILL, signal.SIGSTOP}:
+        if callable(signal.getsignal(number)):  # of whoever runs these tests
+            handle(number, signal.SIG_DFL)
+
+
+def test_every_event_is_waited_for_in_the_main_thread(client: type[_Client]) -> None:
+    waiting = client()
+    assert [waiting.wait_next_invocation() for _ in range(3)] == [_MAIN] * 3
+    assert client.wait_next_invocation is _Client.wait_next_invocation, "nothing of ours is left in between"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_who_handles_a_signal_hears_of_it_while_an_event_is_waited_for(
+    number: int, client: type[_Client], handle: Callable[[int, Callable[..., None]], None]
+) -> None:
+    handle(number, _heard)
+    waiting = client()
+    assert _MAIN not in [waiting.wait_next_invocation() for _ in range(3)]
+
+
+def test_a_signal_that_is_ignored_is_not_handled(
+    client: type[_Client], handle: Callable[[int, signal.Handlers], None]
+) -> None:
+    handle(signal.SIGTERM, signal.SIG_IGN)
+    assert client().wait_next_invocation() is _MAIN
+
+
+@pytest.mark.parametrize("theirs", [None, type("LambdaRuntimeClient", (), {})])
+def test_another_client_is_left_alone(theirs: type | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _put(monkeypatch, theirs)
+    assert not wait_in_main_thread()
+    assert theirs is None or not hasattr(theirs, "wait_next_invocation")
