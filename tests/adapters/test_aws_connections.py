@@ -154,7 +154,7 @@ async def test_a_long_reply_that_pauses_anywhere_is_waited_for_no_longer_than_it
             began_s = time.monotonic()
             assert (await connections.exchange(request())).body == LARGE
             assert (await connections.exchange(request(b"short"))).body == b"short"
-            assert time.monotonic() - began_s < 1
+            assert time.monotonic() - began_s < 2  # in 3 s it would look by itself
         assert there.connections == 1
 
 
@@ -185,7 +185,7 @@ async def test_a_long_reply_that_pauses_within_a_record_is_waited_for_no_longer_
         for _ in range(24):
             began_s = time.monotonic()
             assert (await connections.exchange(request())).body == LARGE
-            assert time.monotonic() - began_s < 1
+            assert time.monotonic() - began_s < 2  # in 3 s it would look by itself
         connections.close()
 
 
@@ -218,7 +218,7 @@ async def test_of_a_long_reply_not_every_piece_wakes_anybody_and_of_the_next_sho
         assert len(woken) < len(LARGE) / 4_000 / 3
         began_s = time.monotonic()
         assert (await connections.exchange(request(b"short"))).body == b"short"
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < 2  # in 3 s it would look by itself
 
 
 # Ended.
@@ -409,7 +409,7 @@ async def test_who_hears_nothing_for_too_long_gives_up_and_who_hears_a_little_do
         await asyncio.sleep(0.1)
         assert (await connections.exchange(request(LARGE))).body == LARGE
         assert (await second).body == b"slowly"
-        assert 3.4 < await first < 5
+        assert 3.4 < await first < 6
 
 
 # Nobody's.
