@@ -10,6 +10,7 @@ what anybody could read in two ways.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeAlias, cast
 from urllib.parse import unquote
@@ -135,16 +136,24 @@ def _headers(event: Event) -> Mapping[str, str] | None:
     several: Event = event.get("multiValueHeaders") or {}
     if not _OF_TEXTS.issuperset(map(type, given.values())) or not _OF_LISTS.issuperset(map(type, several.values())):
         return None
-    names = several if given.keys() <= several.keys() else {**given, **several}
-    own_names = dict(zip(map(str.lower, names), names, strict=True))
+    read = _read_of(tuple(several if given.keys() <= several.keys() else {**given, **several}))
     try:
         "".join(chain.from_iterable(several.values()))
     except TypeError:  # not texts alone
         return None
-    found = [(name, own_names[name]) for name in _READ if name in own_names]
-    headers = {name: ", ".join(several[own]) if own in several else given[own] for name, own in found}
-    plain, once = "".join(headers.values()).isascii(), len(own_names) == len(names)
-    return headers if plain and once and own_names.keys().isdisjoint(_ELSEWHERE) else None
+    if read is None:
+        return None
+    headers = {name: ", ".join(several[own]) if own in several else given[own] for name, own in read}
+    return headers if "".join(headers.values()).isascii() else None
+
+
+@lru_cache(maxsize=256)  # one client's requests have headers of the same names
+def _read_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...] | None:
+    """Return which of these headers are read, each with its name as it came; None where two are one, or not for us."""
+    own_names = {name.lower(): name for name in names}
+    if len(own_names) < len(names) or not own_names.keys().isdisjoint(_ELSEWHERE):
+        return None
+    return tuple((name, own_names[name]) for name in _READ if name in own_names)
 
 
 def _are_texts(values: object) -> bool:
