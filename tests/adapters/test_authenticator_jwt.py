@@ -92,12 +92,13 @@ class Door:
         self.clock = FakeClock(NOW)
         self.control = FakeControlTable({("KEYS", OURS.kid): OURS.public_jwk})
         self.slowly = SlowControlTable(self.control)
-        identity = Identity(self.slowly, self.clock, LIMITS)
-        self.faults, self.authenticator = identity.faults, identity.authenticator
+        self.identity = Identity(self.slowly, self.clock, LIMITS)
+        self.faults, self.authenticator = self.identity.faults, self.identity.authenticator
 
     async def opens(self, token: str) -> Principal:
-        await self.authenticator.verify(f"Bearer {token}")
-        return await self.authenticator.confirm(f"Bearer {token}")
+        credential = f"Bearer {token}"  # one, as of a request
+        await self.authenticator.verify(credential)
+        return await self.authenticator.confirm(credential)
 
     async def stays_shut(self, token: str, because: type[Exception] = CredentialInvalid) -> None:
         with pytest.raises(because) as refused:

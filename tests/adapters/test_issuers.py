@@ -430,6 +430,14 @@ async def test_an_issuer_brings_as_many_as_it_may_and_then_never_more() -> None:
         gate.clock.pass_time(86_400)
 
 
+async def test_a_new_tenant_is_refused_by_each_of_its_requests_though_its_token_is_good() -> None:
+    gate, credential = Gate(new_tenants_a_day=0), f"Bearer {token()}"
+    for _ in range(3):
+        await gate.identity.authenticator.verify(credential)
+        with pytest.raises(TenantBlocked):
+            await gate.identity.authenticator.confirm(credential)
+
+
 async def test_a_tenant_that_an_operator_has_named_is_not_new() -> None:
     gate = Gate(new_tenants_a_day=0)
     await gate.stays_shut(token(), TenantBlocked)

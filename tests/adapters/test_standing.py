@@ -8,7 +8,14 @@ from embedge import tenancy
 from embedge.core.key_document import planned
 from embedge.core.request import NO_LIMIT, ModelRate
 from embedge.core.tenant_document import EVERYBODY, Block, TenantDocument
-from embedge.errors import CredentialRevoked, EmbedgeError, ServiceUnavailable, TenantBlocked
+from embedge.errors import (
+    CredentialExpired,
+    CredentialInvalid,
+    CredentialRevoked,
+    EmbedgeError,
+    ServiceUnavailable,
+    TenantBlocked,
+)
 from tests.adapters.test_authenticator_jwt import HEADER, LIMITS, NOW, OURS, Door, claims, signed
 
 
@@ -156,6 +163,61 @@ async def test_a_request_of_a_known_bearer_reads_nothing() -> None:
     for _ in range(100):
         await lodge.opens(TOKEN)
     assert lodge.control.queried == []
+
+
+@pytest.mark.parametrize("heard", ["by itself", "by another"])
+async def test_what_is_heard_of_between_a_request_s_verification_and_its_confirmation_counts(heard: str) -> None:
+    lodge, credential = Lodge(), f"Bearer {TOKEN}"
+    await lodge.opens(TOKEN)
+    lodge.clock.pass_time(14.96)
+    await lodge.authenticator.verify(credential)
+    await lodge.blocks("acme")
+    lodge.clock.pass_time(0.08)
+    if heard == "by another":
+        await lodge.identity.kept.freshen()
+    with pytest.raises(TenantBlocked):
+        await lodge.authenticator.confirm(credential)
+
+
+async def test_a_key_that_is_seen_to_be_gone_before_a_request_is_confirmed_confirms_nothing() -> None:
+    lodge, credential = Lodge(), f"Bearer {TOKEN}"
+    for seconds in (0, 16, 31):  # after half a minute a key of another name is looked for
+        lodge.clock.pass_time(seconds)
+        await lodge.opens(TOKEN)
+    await lodge.authenticator.verify(credential)
+    del lodge.control.documents["KEYS", OURS.kid]
+    assert await lodge.identity.own_keys.get("another") is None
+    with pytest.raises(CredentialInvalid):
+        await lodge.authenticator.confirm(credential)
+
+
+async def test_a_request_that_is_confirmed_later_than_its_token_lives_is_refused() -> None:
+    lodge, credential = Lodge(), f"Bearer {signed(HEADER, claims(exp=NOW + 10))}"
+    await lodge.authenticator.confirm(credential)
+    lodge.clock.pass_time(9.5)
+    await lodge.authenticator.verify(credential)
+    lodge.clock.pass_time(0.6)
+    with pytest.raises(CredentialExpired):
+        await lodge.authenticator.confirm(credential)
+
+
+async def test_requests_that_are_under_way_together_are_each_their_own_bearer_s() -> None:
+    lodge = Lodge()
+    tokens = [signed(HEADER, claims(exp=NOW + 86_400, tenant=tenant, jti=tenant)) for tenant in ("acme", "other")]
+    first, second = (f"Bearer {token}" for token in tokens)
+    for _ in range(2):
+        assert (await lodge.authenticator.verify(first)).tenant == "acme"
+        assert (await lodge.authenticator.confirm(second)).tenant == "other"
+        assert (await lodge.authenticator.verify(second)).tenant == "other"
+        assert (await lodge.authenticator.confirm(first)).tenant == "acme"
+
+
+async def test_a_request_is_judged_once_where_it_is_confirmed_a_moment_later() -> None:
+    lodge, credential = Lodge(), f"Bearer {TOKEN}"
+    principal = await lodge.opens(TOKEN)
+    assert await lodge.authenticator.verify(credential) is principal
+    lodge.clock.pass_time(0.09)
+    assert await lodge.authenticator.confirm(credential) is principal
 
 
 async def test_a_bearer_is_judged_anew_only_where_something_was_read_anew() -> None:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import is_
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jwt
 from jwt.exceptions import PyJWTError
@@ -28,6 +28,8 @@ from embedge.errors import AuthenticationFailed, CredentialExpired, CredentialMi
 from embedge.ports import Clock, Newcomers
 
 _MOST_REMEMBERED = 10_000
+# A request is verified, and confirmed a moment later: what was judged by fresh documents is not judged again so soon.
+_MOMENT_S = 0.1
 _REFUSED_HEADERS = frozenset({"jku", "x5u", "jwk", "x5c", "x5t", "x5t#S256", "crit", "b64"})
 
 
@@ -61,6 +63,15 @@ class _Remembered:
         return self.judged if same else None
 
 
+class _JustJudged(NamedTuple):
+    """Whom a credential was judged to be, when, and how often Control had been read by then."""
+
+    credential: str
+    principal: Principal
+    at_s: float
+    times_read: int
+
+
 class JwtAuthenticator:
     """The Authenticator port on JSON Web Tokens."""
 
@@ -70,6 +81,7 @@ class JwtAuthenticator:
         self._checks = checks
         self._clock = clock
         self._remembered: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self._just_judged: _JustJudged | None = None
 
     async def verify(self, credential: str | None) -> Principal:
         """Return whom the token proves, with the limits that are known.
@@ -86,20 +98,36 @@ class JwtAuthenticator:
             known = await self._known(credential)
         said = kept.all_known(known.partitions) if kept.is_fresh() else None
         if said is not None:
-            return self._judged(known, said)
+            principal = self._judged(known, said)
+            if credential and not _may_be_new(known, said):
+                now_s = self._clock.now_s()
+                self._just_judged = _JustJudged(credential, principal, now_s, kept.times_read)
+            return principal
         tenant = kept.known(known.partitions[1]) or {}
         return self._readable(lambda: presumed(known.bearer, tenant, self._checks.limits))
 
     async def confirm(self, credential: str | None) -> Principal:
         """Return the same as of at most 15 seconds ago. Raises: as above, whatever has changed."""
         kept = self._checks.kept
+        just = self._judged_just_now(credential)
+        if just is not None:
+            return just
         await kept.freshen()
         known = await self._known(credential)
         said = kept.all_known(known.partitions) or tuple(await asyncio.gather(*map(kept.partition, known.partitions)))
-        principal, issuer = self._judged(known, said), known.bearer.issuer
-        if issuer.newcomers is not None and CONF not in said[1]:
-            await self._checks.newcomers.admit(issuer, principal.tenant)
+        principal = self._judged(known, said)
+        if _may_be_new(known, said):
+            await self._checks.newcomers.admit(known.bearer.issuer, principal.tenant)
         return principal
+
+    def _judged_just_now(self, credential: str | None) -> Principal | None:
+        """Return whom this very credential was judged to be a moment ago, by all that is known now; once."""
+        just, self._just_judged = self._just_judged, None
+        if just is None or just.credential is not credential:
+            return None
+        unchanged = just.times_read == self._checks.kept.times_read and self._checks.kept.is_fresh()
+        lately = 0 <= self._clock.now_s() - just.at_s <= _MOMENT_S
+        return just.principal if unchanged and lately else None
 
     def _judged(self, known: _Remembered, said: tuple[_Documents, ...]) -> Principal:
         principal = known.judged_now(said)
@@ -151,6 +179,11 @@ class JwtAuthenticator:
         grant = granted(claims, believed.issuer, digest.hex(), self._clock.now_s())
         bearer = Bearer(grant, believed.issuer)
         return _Remembered(bearer, str(iss), key, bearer.partitions())
+
+
+def _may_be_new(known: _Remembered, said: tuple[_Documents, ...]) -> bool:
+    """Tell whether it is to be asked if the issuer may bring this tenant: of which nothing is said."""
+    return known.bearer.issuer.newcomers is not None and CONF not in said[1]
 
 
 def _token(credential: str | None) -> str:

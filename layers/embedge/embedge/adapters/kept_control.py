@@ -53,6 +53,7 @@ class KeptControl:
         self._looked_s = self._tried_s = float("-inf")
         self._count: int | None = None
         self._times_changed = 0
+        self.times_read = 0  # of anything here: as long as it stays, so does all that is known
 
     def is_fresh(self) -> bool:
         """Tell whether all that had changed until 15 seconds ago is known."""
@@ -118,6 +119,7 @@ class KeptControl:
         else:
             self._hear(document)
             self._looked_s = asked_s
+            self.times_read += 1
         self._tried_s = asked_s
 
     def _hear(self, document: str | None) -> None:
@@ -149,6 +151,7 @@ class KeptControl:
                 return self._last_known(kept)
             # What was on its way while changes were heard of, or while the process was frozen, may be from before.
             if heard == self._times_changed and self._clock.now_s() - asked_s <= _FRESH_S:
+                self.times_read += 1
                 self._kept[partition] = _Kept(documents, asked_s, asked_s + _OLDEST_S)
                 self._kept.move_to_end(partition)
                 if len(self._kept) > _MOST_KEPT:
