@@ -13,6 +13,7 @@ from embedge.errors import InvalidJson
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _DEEP = "The body is nested too deeply. No field takes more than an array of arrays."
+_FEW_BYTES = 1024
 _EXAMPLE = 'Send one such as {"model": "...", "input": "..."}.'
 # An escape for a letter or "_", which is all that our fields' names are made of.
 _ESCAPED = b"\\u00"
@@ -29,8 +30,7 @@ _SAID = (
 def read_object(body: bytes, names: Collection[str]) -> Mapping[str, object]:
     """Return the members of the object in `body`. Raises: InvalidJson, also where one of `names` stands in it twice."""
     try:
-        with _NothingCollected():
-            document = orjson.loads(body)
+        document = _parsed(body)
     except orjson.JSONDecodeError as error:
         raise InvalidJson(_diagnosis(body, error)) from error
     if not isinstance(document, dict):
@@ -56,6 +56,13 @@ def may_repeat(body: bytes, names: Collection[str]) -> bool:
 @lru_cache(maxsize=16)  # the names of our own fields
 def _quoted(name: str) -> bytes:
     return b'"%b"' % name.encode()
+
+
+def _parsed(body: bytes) -> object:
+    if len(body) < _FEW_BYTES:  # too few lists for a collection
+        return orjson.loads(body)
+    with _NothingCollected():
+        return orjson.loads(body)
 
 
 def _refuse_repeated(body: bytes, names: Collection[str]) -> None:
