@@ -95,7 +95,7 @@ async def _caller(call: Call, services: Services) -> Principal:
     call.observation.tenant = principal.tenant
     if not has_scope(principal, "embeddings"):
         principal = await services.authenticator.confirm(call.credential)
-    require_scope(principal, "embeddings")
+        require_scope(principal, "embeddings")
     return principal
 
 
@@ -125,8 +125,9 @@ async def _admit(call: Call, services: Services, known: Principal, wanted: Wante
     """
     principal = await services.authenticator.confirm(call.credential)
     call.observation.watched = principal.limits.watched
-    require_scope(principal, "embeddings")
-    require_model(principal, wanted.route)
+    if principal is not known:  # else both were asked already
+        require_scope(principal, "embeddings")
+        require_model(principal, wanted.route)
     if principal.tenant != known.tenant:  # its issuer has just been given other names
         raise ServiceUnavailable(
             "Your tenant has another name since this request came. Send it again.", retry_after_s=1

@@ -69,8 +69,8 @@ class LocalTokenizers:
 
     async def as_text(self, route: Route, request: EmbeddingRequest) -> EmbeddingRequest:
         """Return the request with its ids decoded by cl100k, where the route says so."""
-        ids = count_ids(request)
-        if route.token_inputs != "cl100k" or not ids:
+        ids = count_ids(request) if route.token_inputs == "cl100k" else 0
+        if not ids:
             return request
         vocabulary = await self._cl100k.get()
         if vocabulary is None:
