@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from embedge.adapters.bounded_calls import BoundedCalls
 from embedge.adapters.cache_items import FirstPut, cache_items
 from embedge.adapters.dynamodb_calls import ATTEMPTS, FaultKind, fault_kind, may_pass, pause, send
+from embedge.adapters.dynamodb_keys import BinaryKeys
 from embedge.adapters.dynamodb_rows import PROJECTION, read_rows
 from embedge.core.provenance import UNKNOWN, Provenance
 from embedge.core.vector_codec import StoredVector, decode_all
@@ -143,10 +144,7 @@ class DynamoDbCache:
         raise _LeftOver
 
     async def _batch_get(self, client: DynamoDBClient, keys: Sequence[bytes]) -> tuple[Sequence[Row], Sequence[bytes]]:
-        wanted: KeysAndAttributesTypeDef = {
-            "Keys": [{"k": {"B": key}} for key in keys],
-            "ProjectionExpression": PROJECTION,
-        }
+        wanted: KeysAndAttributesTypeDef = {"Keys": BinaryKeys("k", keys), "ProjectionExpression": PROJECTION}
         reply = await client.batch_get_item(RequestItems={self._table: wanted})
         return read_rows(cast("dict[str, bytes]", reply)["RawBody"], self._table, partial(self._on_fault, "corrupt"))
 

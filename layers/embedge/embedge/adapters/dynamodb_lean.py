@@ -17,6 +17,7 @@ import pybase64
 
 from embedge.adapters.aws_reply import Broken, NotConnected, NotConnectedInTime, RawReply, Silent, Unreadable
 from embedge.adapters.dynamodb_calls import check_sum
+from embedge.adapters.dynamodb_keys import BinaryKeys
 from embedge.adapters.dynamodb_replies import REPLIES, Refused
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class LeanDynamoDb:
     async def _ask(self, operation: str, asked: dict[str, object]) -> dict[str, Any]:
         if not self._trusted:
             return await self._ask_plainly(operation, asked)
-        body = orjson.dumps(asked, default=pybase64.b64encode_as_string)  # JSON has no form for bytes
+        body = orjson.dumps(asked, default=_as_json)
         try:
             reply = await self._connections.exchange(self._signer.request(operation, body, self._now_s()))
         except Unreadable as fault:
@@ -141,6 +142,15 @@ class _Raw:
 
     async def read(self) -> bytes:
         return self._body
+
+
+def _as_json(value: object) -> str | orjson.Fragment:
+    """Write what JSON has no form for. Raises: TypeError."""
+    if isinstance(value, BinaryKeys):
+        return orjson.Fragment(value.as_json())
+    if isinstance(value, bytes):
+        return pybase64.b64encode_as_string(value)
+    raise TypeError
 
 
 def _as_botocore_says(fault: NotConnected | Broken, url: str) -> Exception:

@@ -14,19 +14,29 @@ Part: TypeAlias = bytes | memoryview
 class Answer:
     """An answer, but for the headers that all of them have.
 
-    Its body is `parts`, joined. Every second of them is a vector's numbers, in which there is neither a quote nor a
-    backslash: so where JSON is written into a string of JSON, as Lambda wants it, the most of it is left as it is.
+    Its body is `parts`, joined. `escaped`, where it is there, are the same as they stand in a string of JSON, which is
+    how Lambda wants them.
     """
 
     status: int
     headers: Mapping[str, str]
     parts: Sequence[Part]
+    escaped: Sequence[Part] | None = None
 
     def body(self) -> bytes:
         """Return it whole."""
         return b"".join(self.parts)
 
+    def in_json(self) -> Sequence[Part]:
+        """Return the body as it stands in a string of JSON, between the quotes."""
+        return [escaped_json(self.body())] if self.escaped is None else self.escaped
+
     @cached_property
     def size_bytes(self) -> int:
         """Return the length of its body."""
         return sum(map(len, self.parts))
+
+
+def escaped_json(text: bytes) -> bytes:
+    """Return JSON, in which no control character stands as it is, as it stands in a string of JSON."""
+    return text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

@@ -7,7 +7,7 @@ import orjson
 import pybase64
 
 from embedge.api.account_headers import account_headers
-from embedge.api.answer import Part
+from embedge.api.answer import Part, escaped_json
 from embedge.core.assembly import Embedded
 from embedge.core.late import np
 from embedge.core.request import Encoding
@@ -25,6 +25,20 @@ def parts(embedded: Embedded) -> list[Part]:
     tier = b"" if embedded.tier is None else b',"service_tier":' + orjson.dumps(embedded.tier)
     end = (quote, b'}],"model":', orjson.dumps(embedded.model), b',"usage":', orjson.dumps(usage), tier, b"}")
     return [*pieces, b"".join(end)]
+
+
+def in_json(embedded: Embedded, pieces: Sequence[Part]) -> list[Part]:
+    """Return the same pieces as they stand in a string of JSON: numbers have nothing that is written in another way."""
+    count = len(embedded.vectors)
+    escaped = list(pieces)
+    escaped[:-1:2] = _between_in_json(embedded.encoding, 1 << (count - 1).bit_length())[:count]
+    escaped[-1] = escaped_json(bytes(pieces[-1]))
+    return escaped
+
+
+@lru_cache
+def _between_in_json(encoding: Encoding, count: int) -> list[Part]:
+    return [escaped_json(bytes(piece)) for piece in _between(encoding, count)]
 
 
 @lru_cache

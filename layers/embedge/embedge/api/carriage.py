@@ -30,7 +30,8 @@ async def carry(embedded: Embedded, carriage: Carriage, call: Call, request_id: 
     Raises: ServiceUnavailable where it could not be kept.
     """
     headers = answer_body.headers(embedded)
-    answer = Answer(200, headers, answer_body.parts(embedded))
+    pieces = answer_body.parts(embedded)
+    answer = Answer(200, headers, pieces, answer_body.in_json(embedded, pieces))
     if carriage.store is None or answer.size_bytes <= carriage.largest_bytes:
         return answer
     url = await _kept(carriage.store, call, answer.body())

@@ -202,8 +202,4 @@ def as_event_answer(answer: Answer, headers: Mapping[str, str]) -> bytes:
     those parts are not even looked at.
     """
     start = orjson.dumps({"statusCode": answer.status, "headers": headers, "multiValueHeaders": {}})[:-1]
-    body = list(answer.parts)
-    # All at once: no JSON that we write has a line break in it.
-    between = b"\n".join(body[::2]).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    body[::2] = between.split(b"\n")
-    return b"".join((start, b',"body":"', *body, b'","isBase64Encoded":false}'))
+    return b"".join((start, b',"body":"', *answer.in_json(), b'","isBase64Encoded":false}'))

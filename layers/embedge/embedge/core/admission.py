@@ -204,10 +204,9 @@ def _inputs(contents: Sequence[Input], route: Route, keyring: Keyring) -> tuple[
         return tuple([_input(index, content, route, keyring) for index, content in enumerate(contents)])
     if route.space.prompt:
         texts = [Text(route.space.prompt + text.content) for text in texts]
-    identities = [text.content.encode() for text in texts]
-    sizes = list(map(len, identities))
+    keys, sizes = keyring.text_keys(texts)
     bounds = token_bounds(sizes, route.tokenizer, route.max_input_tokens)
-    return tuple(map(WantedInput, range(len(texts)), texts, keyring.text_keys(identities), sizes, bounds))
+    return tuple(map(WantedInput, range(len(texts)), texts, keys, sizes, bounds))
 
 
 def _input(index: int, content: Input, route: Route, keyring: Keyring) -> WantedInput:

@@ -9,7 +9,7 @@ SHA-256 is as good as HMAC, and costs a fourth: no input, with its length before
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import Field, fields, replace
 from functools import lru_cache
 from typing import Literal
@@ -50,18 +50,20 @@ class Keyring:
 
     def key(self, wanted: Input) -> bytes:
         """Return the 32 bytes under which this input's vector is kept."""
-        return (
-            self.text_keys((wanted.identity(),))[0] if isinstance(wanted, Text) else self.tokens_key(wanted.identity())
-        )
+        return self.text_keys((wanted,))[0][0] if isinstance(wanted, Text) else self.tokens_key(wanted.identity())
 
-    def text_keys(self, identities: Sequence[bytes]) -> list[bytes]:
-        """Return the same for the texts of these identities, in order."""
+    def text_keys(self, texts: Iterable[Text]) -> tuple[list[bytes], list[int]]:
+        """Return the same for each of these texts, in order, and how many bytes of UTF-8 each has."""
         keys: list[bytes] = []
-        for identity in identities:
+        sizes: list[int] = []
+        for text in texts:
+            identity = text.content.encode()
+            size_bytes = len(identity)
             digest = self._texts.copy()
-            digest.update(len(identity).to_bytes(8, "little") + identity)  # `_sized`, without a call for each
+            digest.update(size_bytes.to_bytes(8, "little") + identity)  # `_sized`, without a call for each
             keys.append(digest.digest())
-        return keys
+            sizes.append(size_bytes)
+        return keys, sizes
 
     def tokens_key(self, identity: bytes) -> bytes:
         """Return the same for the token ids of this identity."""
