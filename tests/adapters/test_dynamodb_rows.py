@@ -70,6 +70,13 @@ def test_a_value_that_has_not_even_a_whole_header_is_what_json_says(value_bytes:
     assert as_json(body, TABLE, lambda: None) == (rows_of(3, value_bytes), ())
 
 
+def test_a_line_break_in_a_number_is_no_json_and_no_entry() -> None:
+    body = reply([item(number) for number in range(3)]).replace(b"1800000001", b"180000000\n")
+    assert counted(body, TABLE) is None
+    with pytest.raises(ValueError, match="control character"):
+        as_json(body, TABLE, lambda: None)
+
+
 OTHERS = st.sampled_from(
     [
         item(1, ("k", "e")),

@@ -77,7 +77,7 @@ class DynamoDbCache:
         vectors = decode_all(valid, dimensions)
         for _ in range(vectors.count(None)):
             self._on_fault("corrupt")
-        return {key: vector for (key, *_), vector in zip(valid, vectors, strict=True) if vector is not None}
+        return {row[0]: vector for row, vector in zip(valid, vectors, strict=True) if vector is not None}
 
     async def put_many(
         self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN

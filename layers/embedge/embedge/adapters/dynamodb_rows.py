@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import pairwise, repeat
+from itertools import pairwise
 from struct import Struct
 from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
@@ -18,7 +18,7 @@ import pybase64
 from embedge.core.vector_codec import HEAD_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from embedge.core.vector_codec import Row
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PROJECTION = "k, v, e"
 # A reply of a few entries is read as JSON sooner than its first entry is looked at.
 _WORTH_COUNTING_BYTES = 1 << 15
+_decoded = pybase64.b64decode  # by place: names take time
 _END = b']},"UnprocessedKeys":{}}'
 _ATTRIBUTE = rb'"([kve]":\{"[BN]":)"([^"]*)"\}'  # neither base64 nor a number has a backslash
 _FIRST = re.compile(rb"\{" + rb",".join([_ATTRIBUTE] * 3) + rb"\}")
@@ -59,27 +60,46 @@ def counted(body: bytes, table: str) -> list[Row] | None:
     form = _form(tuple(end - begin for begin, end in pairwise(bounds)), value)
     if form is None or len(entries) % form.size:
         return None
-    columns = tuple(zip(*form.iter_unpack(entries), strict=True))
-    if not _are_alike(columns[::2]) or not b"".join(columns[expiry]).isdigit():
-        return None
-    first_at, size = bounds[value] - bounds[0] + _HEAD_TEXT, bounds[value + 1] - bounds[value] - _HEAD_TEXT
-    texts = [entries[at : at + size] for at in range(first_at, len(entries), form.size)]
+    between = tuple(body[begin:end] for begin, end in list(pairwise(bounds))[::2])
+    text_at, text_bytes = bounds[value] - bounds[0] + _HEAD_TEXT, bounds[value + 1] - bounds[value] - _HEAD_TEXT
+    texts = [entries[at : at + text_bytes] for at in range(text_at, len(entries), form.size)]
     try:
-        keys, bodies, headers = _all_bytes(columns[key]), _all_bytes(texts), _bytes(b"".join(columns[value]))
+        return _rows(form.iter_unpack(entries), between, (key, value, expiry), texts)
     except ValueError:
         return None
-    unpadded = 4 * len(bodies[0]) == 3 * size  # only then is there one way to write it
-    heads = [headers[at : at + HEAD_BYTES] for at in range(0, len(headers), HEAD_BYTES)]
-    as_it_came = texts if unpadded else repeat(None, len(texts))
-    return list(zip(keys, heads, bodies, map(int, columns[expiry]), as_it_came, strict=True))
 
 
-def _are_alike(between: Sequence[Sequence[bytes]]) -> bool:
-    """Tell whether what stands between the parts of the first entry stands between those of all others too."""
-    before, *others = between
-    after_another = b"," + before[0][1:]
-    alike = all(column.count(column[0]) == len(column) for column in others)
-    return alike and before[1:].count(after_another) == len(before) - 1
+def _rows(
+    entries: Iterable[tuple[bytes, ...]],
+    between: tuple[bytes, ...],
+    places: tuple[int, int, int],
+    texts: Sequence[memoryview],
+) -> list[Row]:
+    """Decode entries that have `between` their parts what the first has. Raises: ValueError where one has not.
+
+    One after the other: what is made of all of them at once, and not kept, has left the caches before it is used.
+    """
+    before, second, third, after = between
+    key, value, expiry = places
+    rows: list[Row] = []
+    for found, text in zip(entries, texts, strict=True):
+        if found[0] != before or found[2] != second or found[4] != third or found[6] != after:
+            raise ValueError
+        if not found[expiry].isdigit():
+            raise ValueError
+        numbers = _decoded(text, None, True)
+        as_it_came = text if 4 * len(numbers) == 3 * len(text) else None  # without padding there is one way to write it
+        rows.append(
+            (
+                _decoded(found[key], None, True),
+                _decoded(found[value], None, True),
+                numbers,
+                int(found[expiry]),
+                as_it_came,
+            )
+        )
+        before = b"," + before[1:]
+    return rows
 
 
 @lru_cache(maxsize=16)
@@ -88,11 +108,6 @@ def _form(sizes: tuple[int, ...], value: int) -> Struct | None:
     parts = [f"{size}s" for size in sizes]
     parts[value] = f"{_HEAD_TEXT}s{sizes[value] - _HEAD_TEXT}x"
     return Struct("".join(parts)) if sizes[value] >= _HEAD_TEXT else None
-
-
-def _all_bytes(texts: Sequence[bytes | memoryview]) -> list[bytes]:
-    """Return what each says in base64. Raises: ValueError."""
-    return list(map(pybase64.b64decode, texts, repeat(None), repeat(True)))
 
 
 def as_json(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
@@ -112,7 +127,7 @@ def as_json(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Se
 
 
 def _bytes(text: str | bytes) -> bytes:
-    return pybase64.b64decode(text, validate=True)
+    return pybase64.b64decode(text, None, True)
 
 
 class _Binary(TypedDict):

@@ -48,8 +48,9 @@ class HeldVectors:
 
     def put_all(self, vectors: Mapping[bytes, StoredVector], tenant: str) -> None:
         """Hold what was read from a store, until the store would expire it."""
+        largest_bytes = self._most_bytes // 2 - OVERHEAD_BYTES
         for key, vector in vectors.items():
-            if len(vector.body) + OVERHEAD_BYTES <= self._most_bytes // 2 or key in self._held:
+            if len(vector.body) <= largest_bytes or key in self._held:
                 self.put(key, vector, vector.expires_s, tenant)
 
     def put(self, key: bytes, vector: StoredVector, expires_s: int, tenant: str) -> None:

@@ -7,7 +7,7 @@ from this form too, so both are the same bytes. A store may hold it packed (`vec
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -20,7 +20,7 @@ from embedge.core.vector_packing import pack, unpack
 
 _HEADER = struct.Struct("<BBHII")
 _KIND = struct.Struct("<BBH")  # of a header: version, form, dimensions
-_BY_KIND = struct.Struct("<4sII")  # of a header: those three, tokens, checksum
+_COUNTED = struct.Struct("<4xII")  # of a header: tokens, checksum
 HEAD_BYTES = _HEADER.size
 _SUMMED_BYTES = 8  # of the header: all but the checksum
 _VERSION = 2
@@ -128,21 +128,21 @@ def decode(key: bytes, value: bytes, dimensions: int, expires_s: int = 0) -> Sto
     return StoredVector(head, body, dimensions, tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED), expires_s)
 
 
-def decode_all(rows: Sequence[Row], dimensions: int) -> list[StoredVector | None]:
-    """Return what `decode` does for each; sooner, where all have the usual form."""
-    if {len(body) for _, _, body, _, _ in rows} != {4 * dimensions}:
-        return [decode(key, head + body, dimensions, expires_s) for key, head, body, expires_s, _ in rows]
-    said = [_BY_KIND.unpack(head) for _, head, _, _, _ in rows]
-    if {kind for kind, _, _ in said} != {_KIND.pack(_VERSION, 0, dimensions)}:
-        return [decode(key, head + body, dimensions, expires_s) for key, head, body, expires_s, _ in rows]
-    begun = [crc32(key + head[:_SUMMED_BYTES]) for key, head, _, _, _ in rows]
-    sums = map(crc32, [body for _, _, body, _, _ in rows], begun)
-    return [
-        StoredVector(head, body, dimensions, tagged & ~_ESTIMATED, tagged >= _ESTIMATED, expires_s, None, text)
-        if tag == total
-        else None
-        for (_, head, body, expires_s, text), (_, tagged, tag), total in zip(rows, said, sums, strict=True)
-    ]
+def decode_all(rows: Iterable[Row], dimensions: int) -> list[StoredVector | None]:
+    """Return what `decode` does for each; sooner, where it has the usual form."""
+    usual, size_bytes = _KIND.pack(_VERSION, 0, dimensions), 4 * dimensions
+    vectors: list[StoredVector | None] = []
+    for key, head, body, expires_s, text in rows:
+        if head[: _KIND.size] != usual or len(body) != size_bytes:
+            vectors.append(decode(key, head + body, dimensions, expires_s))
+            continue
+        tagged, tag = _COUNTED.unpack(head)
+        if tag != crc32(body, crc32(key + head[:_SUMMED_BYTES])):
+            vectors.append(None)
+            continue
+        tokens, estimated = (tagged & ~_ESTIMATED, True) if tagged >= _ESTIMATED else (tagged, False)
+        vectors.append(StoredVector(head, body, dimensions, tokens, estimated, expires_s, None, text))
+    return vectors
 
 
 def is_of(key: bytes, vector: StoredVector) -> bool:
