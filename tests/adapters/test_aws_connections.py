@@ -79,6 +79,17 @@ async def test_a_reply_is_whole_however_it_lies_in_records(keys: Path | None, si
         assert there.connections == 1
 
 
+async def test_a_reply_that_somebody_still_looks_at_is_not_overwritten_by_the_next(keys: Path | None) -> None:
+    bodies = [bytes([number]) * 70_000 for number in range(4)]
+    async with served(echo, keys=keys) as (connections, there):
+        replies = [await connections.exchange(request(body)) for body in bodies]
+        parts = [reply.body[60_000:] for reply in replies]
+        del replies
+        assert (await connections.exchange(request(LARGE))).body == LARGE
+        assert parts == [body[60_000:] for body in bodies]
+        assert there.connections == 1
+
+
 async def test_a_head_and_a_body_may_come_byte_by_byte_and_with_pauses(keys: Path | None) -> None:
     sent = answer(b"0123456789", b"a: b \r\n")
 
@@ -238,7 +249,7 @@ def test_a_connection_that_was_closed_while_the_process_was_frozen_is_replaced(k
         connections = Connections(there.url, there.trusted)
 
         async def ask(body: bytes) -> bytes:
-            return (await connections.exchange(request(body))).body
+            return bytes((await connections.exchange(request(body))).body)
 
         assert runner.run(ask(b"first")) == b"first"
         freeze.set()
@@ -469,7 +480,7 @@ def test_what_came_while_the_process_was_frozen_is_nobodys_reply(keys: Path | No
         connections = Connections(there.url, there.trusted)
 
         async def ask(body: bytes) -> bytes:
-            return (await connections.exchange(request(body))).body
+            return bytes((await connections.exchange(request(body))).body)
 
         assert runner.run(ask(b"first")) == b"first"
         freeze.set()

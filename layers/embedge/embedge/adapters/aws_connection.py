@@ -13,6 +13,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from embedge.adapters.aws_reply import Broken, RawReply, Silent, Unreadable, read_head
+from embedge.adapters.reply_room import ReplyRoom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +41,9 @@ class Connection:
         self._unsent = memoryview(b"")
         self._begun = b""  # of a head
         self._head: tuple[int, Mapping[str, str]] | None = None
-        self._pieces: list[bytes] = []  # of a body
-        self._size = 0  # of all of them
+        self._body = memoryview(b"")  # its room, and a record's more
+        self._size = 0  # of what has come of it
+        self._room = ReplyRoom()
         self._wakes_at = 1  # bytes that lie there
         self._watch: asyncio.TimerHandle | None = None
         self.heard_s = self._loop.time()
@@ -136,28 +138,43 @@ class Connection:
         while self._head is None:
             self._read_head()
         status, headers = self._head
-        length = int(headers["content-length"])
-        while self._size < length:
-            piece = self._received()
-            self._pieces.append(piece)
-            self._size += len(piece)
+        length = len(self._body) - _RECORD_BYTES
+        self._read_body(length)
         if self._size > length:
             raise Unreadable
         self._wake_at(1)
         if self._unsent or headers.get("connection", "keep-alive").lower() != "keep-alive":
             self.close()
-        pieces, self._pieces = self._pieces, []
-        return RawReply(status, headers, b"".join(pieces))
+        body, self._body = self._body[:length], memoryview(b"")
+        return RawReply(status, headers, body if length > _RECORD_BYTES else bytes(body))
 
     def _read_head(self) -> None:
         self._begun += self._received()
         end = self._begun.find(b"\r\n\r\n")
         if end >= 0:
             self._head = read_head(self._begun[:end])
-            self._pieces = [self._begun[end + 4 :]]
-            self._size = len(self._pieces[0])
+            if self._head is not None:
+                self._begin_body(int(self._head[1]["content-length"]), self._begun[end + 4 :])
         if self._head is None and (end >= 0 or len(self._begun) >= _MOST_HEAD_BYTES):
             raise Unreadable
+
+    def _begin_body(self, length: int, piece: bytes) -> None:
+        self._body = self._room.of(length + _RECORD_BYTES)
+        self._size = len(piece)
+        self._body[: self._size] = piece
+
+    def _read_body(self, length: int) -> None:
+        """Read on until it is whole. Raises: Broken where the end comes before; OSError where more has to come."""
+        body, size, heard = self._body, self._size, self._size
+        try:
+            while size < length:
+                received = self._socket.recv_into(body[size : size + _RECORD_BYTES], _RECORD_BYTES)
+                if not received:
+                    raise Broken
+                size += received
+        finally:
+            if size > heard:
+                self._size, self.heard_s = size, self._loop.time()
 
     def _received(self) -> bytes:
         """Return what has come next. Raises: Broken where that is the end; OSError where nothing has come."""
@@ -169,7 +186,7 @@ class Connection:
 
     def _wait_for_more(self) -> None:
         """Be woken for a portion, where as much is certain to come, else for anything."""
-        missing = 0 if self._head is None else int(self._head[1]["content-length"]) - self._size
+        missing = 0 if self._head is None else len(self._body) - _RECORD_BYTES - self._size
         self._wake_at(_PORTION_BYTES if missing > _PORTION_BYTES + _HELD_BYTES else 1)
 
     def _wake_at(self, size_bytes: int) -> None:

@@ -42,11 +42,11 @@ class Unreadable(Broken):
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """A reply, its headers in lower case."""
+    """A reply, its headers in lower case. A long body is a view of where it lies, which no other reply overwrites."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | memoryview
 
 
 def read_head(head: bytes) -> tuple[int, Mapping[str, str]] | None:

@@ -146,7 +146,8 @@ class DynamoDbCache:
     async def _batch_get(self, client: DynamoDBClient, keys: Sequence[bytes]) -> tuple[Sequence[Row], Sequence[bytes]]:
         wanted: KeysAndAttributesTypeDef = {"Keys": BinaryKeys("k", keys), "ProjectionExpression": PROJECTION}
         reply = await client.batch_get_item(RequestItems={self._table: wanted})
-        return read_rows(cast("dict[str, bytes]", reply)["RawBody"], self._table, partial(self._on_fault, "corrupt"))
+        body = cast("dict[str, bytes | memoryview]", reply)["RawBody"]
+        return read_rows(body, self._table, partial(self._on_fault, "corrupt"))
 
     async def _write(
         self, left: dict[bytes, WriteRequestUnionTypeDef], keys: Sequence[bytes], client: DynamoDBClient

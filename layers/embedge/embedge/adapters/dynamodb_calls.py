@@ -74,7 +74,7 @@ def check_reply(
         response_dict["body"] = b"{}"
 
 
-def check_sum(headers: Mapping[str, str], body: bytes) -> None:
+def check_sum(headers: Mapping[str, str], body: bytes | memoryview) -> None:
     """Hold a reply against its checksum. Raises: CorruptReply."""
     expected = headers.get("x-amz-crc32")
     if expected is not None and expected != str(crc32(body)):

@@ -131,7 +131,9 @@ def replay(request: Any, **_: object) -> object:  # noqa: ANN401 (botocore's AWS
     reply = replayed.get()
     if reply is None:
         return None
-    return AioAWSResponse(request.url, reply.status, HTTPHeaders.from_dict(dict(reply.headers)), _Raw(reply.body))
+    return AioAWSResponse(
+        request.url, reply.status, HTTPHeaders.from_dict(dict(reply.headers)), _Raw(bytes(reply.body))
+    )
 
 
 class _Raw:

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 from struct import Struct
-from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, NotRequired, TypeAlias, TypedDict, cast
 
 import orjson
 import pybase64
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from embedge.core.vector_codec import Row
 
+_Body: TypeAlias = bytes | memoryview
 # What is asked for of each item.
 PROJECTION = "k, v, e"
 # A reply of a few entries is read as JSON sooner than its first entry is looked at.
@@ -34,7 +35,7 @@ _HEAD_TEXT = HEAD_BYTES // 3 * 4  # of a header in base64
 _KEY, _VALUE, _EXPIRY = b'k":{"B":', b'v":{"B":', b'e":{"N":'
 
 
-def read_rows(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
+def read_rows(body: _Body, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
     """Return what a reply about one table holds, and the keys that were not looked up.
 
     `on_corrupt` is told of each item that is no entry; what is kept without a value, a lease, is left out.
@@ -44,11 +45,11 @@ def read_rows(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[
     return as_json(body, table, on_corrupt) if rows is None else (rows, ())
 
 
-def counted(body: bytes, table: str) -> list[Row] | None:
+def counted(body: _Body, table: str) -> list[Row] | None:
     """Return the entries of a reply in which all are alike; None where a byte is not where it is in the first."""
     start = b'{"Responses":{"%b":[' % table.encode()
     first = _FIRST.match(body, len(start))
-    if first is None or not body.startswith(start) or not body.endswith(_END):
+    if first is None or body[: len(start)] != start or body[-len(_END) :] != _END:
         return None
     names = (first[1], first[3], first[5])
     if set(names) != {_KEY, _VALUE, _EXPIRY}:
@@ -60,7 +61,7 @@ def counted(body: bytes, table: str) -> list[Row] | None:
     form = _form(tuple(end - begin for begin, end in pairwise(bounds)), value)
     if form is None or len(entries) % form.size:
         return None
-    between = tuple(body[begin:end] for begin, end in list(pairwise(bounds))[::2])
+    between = tuple(bytes(body[begin:end]) for begin, end in list(pairwise(bounds))[::2])
     text_at, text_bytes = bounds[value] - bounds[0] + _HEAD_TEXT, bounds[value + 1] - bounds[value] - _HEAD_TEXT
     texts = [entries[at : at + text_bytes] for at in range(text_at, len(entries), form.size)]
     try:
@@ -110,7 +111,7 @@ def _form(sizes: tuple[int, ...], value: int) -> Struct | None:
     return Struct("".join(parts)) if sizes[value] >= _HEAD_TEXT else None
 
 
-def as_json(body: bytes, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
+def as_json(body: _Body, table: str, on_corrupt: Callable[[], None]) -> tuple[Sequence[Row], Sequence[bytes]]:
     """Return the same as `read_rows`, of any reply."""
     reply = cast("_Reply", orjson.loads(body))
     rows: list[Row] = []
