@@ -47,7 +47,7 @@ async def embed(call: Call, services: Services) -> Embedded:
     secret = await services.key_secret.current()
     wanted = want(await services.tokenizers.as_text(route, request), route, principal.tenant, purged, secret)
     call.observation.model, call.observation.provider = route.space.model, route.targets[0].provider
-    call.observation.inputs = len(wanted.inputs)
+    call.observation.inputs = len(wanted.keys)
     check_sizes(wanted)
     check_answer_size(wanted, services.largest_answer_bytes)
     check_lengths(wanted, await services.tokenizers.count(route, wanted.worth_counting()) or {})
@@ -86,7 +86,7 @@ def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
     """Return what is at hand. A route that keeps nothing takes nothing that another has kept either."""
     if wanted.route.admit == "never":
         return {}
-    return memory.held(wanted.keys(), wanted.route.space.dimensions)
+    return memory.held(wanted.distinct_keys(), wanted.route.space.dimensions)
 
 
 async def _caller(call: Call, services: Services) -> Principal:

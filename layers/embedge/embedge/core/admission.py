@@ -1,8 +1,8 @@
 """Can this request be served by this route, and what does it come to?"""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 from embedge.core.cache_key import Keyring
 from embedge.core.generations import NOTHING_PURGED, Generations
@@ -23,6 +23,9 @@ _FLOAT_CHARACTERS = 17
 _WRAPPER_CHARACTERS = 64
 
 
+_Columns: TypeAlias = tuple[Sequence[Input], Sequence[bytes], Sequence[int], Sequence[int]]
+
+
 @dataclass(slots=True, unsafe_hash=True)
 class WantedInput:
     """One input with its cache key, its size in UTF-8 bytes, and a number of tokens that it cannot exceed."""
@@ -36,7 +39,7 @@ class WantedInput:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request that its route can serve: every input in order, duplicates included.
+    """A request that its route can serve: every input in order, duplicates included, in four columns of one length.
 
     `owner` are the 16 bytes by which a purge knows whose an entry is: half for the tenant, half for the space. Of all
     inputs, `largest_bytes` is the largest size, `largest_bound` the largest bound of tokens, and `bound_tokens` the sum
@@ -46,21 +49,35 @@ class Wanted:
     request: EmbeddingRequest
     route: Route
     dimensions: int
-    inputs: tuple[WantedInput, ...]
     owner: bytes
+    contents: Sequence[Input]
+    keys: Sequence[bytes]
+    sizes_bytes: Sequence[int]
+    token_bounds: Sequence[int]
     largest_bytes: int
     largest_bound: int
     bound_tokens: int
 
-    def keys(self) -> tuple[bytes, ...]:
+    @property
+    def inputs(self) -> tuple[WantedInput, ...]:
+        """Return the columns as rows: made for those who need one, which a hit does not."""
+        return tuple(
+            map(WantedInput, range(len(self.keys)), self.contents, self.keys, self.sizes_bytes, self.token_bounds)
+        )
+
+    def distinct_keys(self) -> tuple[bytes, ...]:
         """Return each key once, in the order first seen."""
-        return tuple(dict.fromkeys([wanted.key for wanted in self.inputs]))
+        return tuple(dict.fromkeys(self.keys))
 
     def without(self, cached: Collection[bytes]) -> tuple[WantedInput, ...]:
         """Return what the cache did not have, each key once, in the order first seen."""
+        missing = [key for key in self.keys if key not in cached]  # mostly none at all, or all
+        if not missing:
+            return ()
         misses: dict[bytes, WantedInput] = {}
-        for wanted in [wanted for wanted in self.inputs if wanted.key not in cached]:  # mostly none at all, or all
-            misses.setdefault(wanted.key, wanted)
+        for wanted in self.inputs:
+            if wanted.key not in cached:
+                misses.setdefault(wanted.key, wanted)
         return tuple(misses.values())
 
     def worth_counting(self) -> tuple[WantedInput, ...]:
@@ -98,10 +115,10 @@ def want(
             f"The model {route.alias} does not make embeddings. GET /v1/models lists those that do.", param="model"
         )
     keyring = Keyring(None if route.shared else tenant, route.space, purged, secret)
-    inputs = _inputs(request.inputs, route, keyring)
-    sizes, bounds = [item.size_bytes for item in inputs], [item.token_bound for item in inputs]
+    contents, keys, sizes, bounds = _columns(request.inputs, route, keyring)
+    largest = max(sizes), max(bounds), sum(bounds)
     dimensions = _dimensions(request, route)
-    return Wanted(request, route, dimensions, inputs, keyring.owner, max(sizes), max(bounds), sum(bounds))
+    return Wanted(request, route, dimensions, keyring.owner, contents, keys, sizes, bounds, *largest)
 
 
 def check_sizes(wanted: Wanted) -> None:
@@ -188,33 +205,33 @@ def check_answer_size(wanted: Wanted, largest_answer_bytes: int) -> None:
     as_text = wanted.request.encoding_format == "float"
     per_vector = wanted.dimensions * _FLOAT_CHARACTERS if as_text else -(-wanted.dimensions * 4 // 3) * 4
     room = largest_answer_bytes // (per_vector + _WRAPPER_CHARACTERS)
-    if len(wanted.inputs) > room:
+    if len(wanted.keys) > room:
         or_shorter = ', or ask for "encoding_format": "base64"' if as_text else ""
         raise RequestTooLarge(
-            f"The answer to {len(wanted.inputs)} inputs may not fit the {largest_answer_bytes} bytes that can be "
+            f"The answer to {len(wanted.keys)} inputs may not fit the {largest_answer_bytes} bytes that can be "
             f"returned. Send at most {room} inputs in one request{or_shorter}.",
             param="input",
         )
 
 
-def _inputs(contents: Sequence[Input], route: Route, keyring: Keyring) -> tuple[WantedInput, ...]:
-    """Return what is wanted of each; column by column, since what is done for one text is done for two thousand."""
+def _columns(contents: Sequence[Input], route: Route, keyring: Keyring) -> _Columns:
+    """Return of each input what is asked of the model, its key, its size and a bound of its tokens."""
     texts = [content for content in contents if isinstance(content, Text)]
     if len(texts) < len(contents):
-        return tuple([_input(index, content, route, keyring) for index, content in enumerate(contents)])
+        rows = [_row(content, route, keyring) for content in contents]
+        return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], [row[3] for row in rows]
     if route.space.prompt:
         texts = [Text(route.space.prompt + text.content) for text in texts]
     keys, sizes = keyring.text_keys(texts)
-    bounds = token_bounds(sizes, route.tokenizer, route.max_input_tokens)
-    return tuple(map(WantedInput, range(len(texts)), texts, keys, sizes, bounds))
+    return texts, keys, sizes, token_bounds(sizes, route.tokenizer, route.max_input_tokens)
 
 
-def _input(index: int, content: Input, route: Route, keyring: Keyring) -> WantedInput:
+def _row(content: Input, route: Route, keyring: Keyring) -> tuple[Input, bytes, int, int]:
     if isinstance(content, Text):
-        (text,) = _inputs((content,), route, keyring)
-        return replace(text, index=index)
+        contents, keys, sizes, bounds = _columns((content,), route, keyring)
+        return contents[0], keys[0], sizes[0], bounds[0]
     _check_takes_tokens(route)
-    return WantedInput(index, content, keyring.tokens_key(content.identity()), 4 * len(content.ids), len(content.ids))
+    return content, keyring.tokens_key(content.identity()), 4 * len(content.ids), len(content.ids)
 
 
 def _check_takes_tokens(route: Route) -> None:

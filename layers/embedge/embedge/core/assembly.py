@@ -88,7 +88,7 @@ def miscounted_calls(delivered: Iterable[Delivered], counted: Mapping[bytes, int
 
 def in_order(wanted: Wanted, vectors: Mapping[bytes, StoredVector]) -> tuple[StoredVector, ...]:
     """Return one vector for each input, in order, duplicates included. Raises: KeyError where one is missing."""
-    return tuple([vectors[item.key] for item in wanted.inputs])
+    return tuple([vectors[key] for key in wanted.keys])
 
 
 def _believed(call: UpstreamCall, reported: int) -> int:

@@ -113,7 +113,9 @@ class CachePolicy:
     def weigh(self, wanted: Wanted, tenant: str, held: Collection[bytes] = ()) -> "Weighing":
         """Begin a request. What is `held` in memory needs no store, and says nothing of what one would save."""
         route = wanted.route
-        sizes = {item.key: item.size_bytes for item in wanted.inputs if item.key not in held}
+        sizes = dict(zip(wanted.keys, wanted.sizes_bytes, strict=True))
+        for key in held:
+            sizes.pop(key, None)
         return self.weigh_inputs(sizes, Terms.of(route), (None if route.shared else tenant, route.alias))
 
     def weigh_inputs(self, sizes_bytes: Mapping[bytes, int], terms: Terms, scope: tuple[str | None, str]) -> "Weighing":

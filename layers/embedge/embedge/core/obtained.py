@@ -29,9 +29,9 @@ def observe(seen: Observation, wanted: Wanted, vectors: Sequence[StoredVector], 
     `vectors` are those of the inputs, in order.
     """
     seen.misses = len(obtained.vectors)
-    seen.hits = len(wanted.inputs) - (seen.misses and sum([item.key in obtained.vectors for item in wanted.inputs]))
+    seen.hits = len(wanted.keys) - (seen.misses and sum([key in obtained.vectors for key in wanted.keys]))
     seen.joined = seen.misses - len(obtained.own)
-    seen.duplicates = len(wanted.inputs) - seen.hits - seen.misses
+    seen.duplicates = len(wanted.keys) - seen.hits - seen.misses
     seen.tokens_served = sum([vector.tokens for vector in vectors])
     fetched = sum([obtained.vectors[key].tokens for key in obtained.own])
     price = wanted.route.targets[0].price_nano_usd_per_million_tokens
