@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from embedge.core.admission import WantedInput
-from embedge.core.request import Input, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from embedge.core.request import Input
 
-def wanted(inputs: Sequence[Input | str]) -> list[WantedInput]:
+
+def wanted(inputs: Sequence[Input]) -> list[WantedInput]:
     """Return what a request for these inputs would want counted."""
-    contents = [Text(item) if isinstance(item, str) else item for item in inputs]
-    sizes = [len(content.identity()) for content in contents]
+    identities = [item.encode() if isinstance(item, str) else item.identity() for item in inputs]
     return [
-        WantedInput(index, content, key(index), size, size)
-        for index, (content, size) in enumerate(zip(contents, sizes, strict=True))
+        WantedInput(index, content, key(index), len(identity), len(identity))
+        for index, (content, identity) in enumerate(zip(inputs, identities, strict=True))
     ]
 
 

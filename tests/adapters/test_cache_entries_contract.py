@@ -14,7 +14,6 @@ from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.core.cache_key import Keyring, space_id
 from embedge.core.provenance import Provenance
-from embedge.core.request import Text
 from embedge.core.route import Space
 from embedge.core.vector_codec import encode
 from embedge.purging import ALL, Part, of_space, of_tenant
@@ -41,12 +40,12 @@ class Tried:
 
     async def keep(self, who: Who, text: str) -> None:
         keys = Keyring(*who)
-        key = keys.key(Text(text))
+        key = keys.key(text)
         vector = encode(key, np.ones(2, np.float32), 1, estimated=False)
         await self.cache.put_many({key: vector}, 9999, provenance=Provenance(keys.owner, {key: "one"}))
 
     async def has(self, who: Who, text: str) -> bool:
-        key = Keyring(*who).key(Text(text))
+        key = Keyring(*who).key(text)
         return key in await self.cache.get_many([key], 2)
 
     async def sweep(self, part: Part, limit: int, before_s: int = NOW_S + 1) -> tuple[int, int]:

@@ -14,7 +14,7 @@ import pytest
 
 from embedge.adapters.tokenizers_local import LocalTokenizers
 from embedge.adapters.tokenizers_tiktoken import shipped
-from embedge.core.request import EmbeddingRequest, Input, Text, Tokens
+from embedge.core.request import EmbeddingRequest, Input, Tokens
 from embedge.core.route import Route, Tokenizer
 from embedge.core.route_document import parse_route
 from embedge.errors import InvalidValue, ServiceUnavailable
@@ -177,7 +177,7 @@ def test_a_process_that_counts_nothing_loads_no_tokenizer() -> None:
     code = """
 import asyncio, sys
 from embedge.adapters.tokenizers_local import LocalTokenizers
-from embedge.core.request import EmbeddingRequest, Text
+from embedge.core.request import EmbeddingRequest
 LocalTokenizers(print)
 assert not {"tiktoken", "tokenizers"} & sys.modules.keys()
 """
@@ -185,7 +185,7 @@ assert not {"tiktoken", "tokenizers"} & sys.modules.keys()
 
 
 async def test_ids_are_decoded_where_the_route_says_so_and_nowhere_else() -> None:
-    ids, text = Tokens((15339, 1917)), Text("hello world")
+    ids, text = Tokens((15339, 1917)), "hello world"
     tokenizers = LocalTokenizers(pytest.fail)
     assert await tokenizers.as_text(MINILM, request(ids, ids)) == request(text, text)
     for route in (OPENAI, replace(MINILM, token_inputs="refused")):
@@ -196,7 +196,7 @@ async def test_ids_are_decoded_where_the_route_says_so_and_nowhere_else() -> Non
 async def test_much_is_decoded_as_little_is() -> None:
     tokenizers = LocalTokenizers(pytest.fail)
     decoded = await tokenizers.as_text(MINILM, request(Tokens((15339,) * 10_000), Tokens((1917,))))
-    assert decoded == request(Text("hello" * 10_000), Text(" world"))
+    assert decoded == request("hello" * 10_000, " world")
 
 
 @pytest.mark.parametrize("unknown", [100_256, 100_257, 2**32 - 1])

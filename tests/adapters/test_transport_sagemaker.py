@@ -14,7 +14,6 @@ import pytest
 from embedge.adapters.aws_clients import AwsClients, StandIn
 from embedge.adapters.aws_invocation import NOT_READY
 from embedge.adapters.transport_sagemaker import SageMakerTransport
-from embedge.core.request import Text
 from embedge.core.route import CallLimits, Space, Target
 from embedge.errors import UpstreamCold, UpstreamUnavailable
 from embedge.ports import NoAnswer, NotSent, TimedOut, WireRequest, WireResponse
@@ -100,7 +99,7 @@ async def test_a_container_that_speaks_openai_s_body_gets_it_and_is_read() -> No
     space, provider = Space("m", "1", 2, normalised=True), PROVIDERS["openai"]
     served = replace(target(), provider="openai", model="BAAI/bge-m3")
     async with endpoint(always(answer(VLLM))) as (made, stub):
-        response = await made.send(served, provider.request([Text("x")], space, served, None))
+        response = await made.send(served, provider.request(["x"], space, served, None))
         read = provider.answer(response, 1, space)
         assert (read.vectors.tolist(), read.tokens) == ([[0.0, 1.0]], 3)
         assert stub.heard[0].line == "POST /endpoints/bge-m3/invocations HTTP/1.1"

@@ -22,7 +22,6 @@ from embedge.adapters.sqlite_state import SqliteState
 from embedge.cli.program import main
 from embedge.core.cache_key import Keyring, space_id
 from embedge.core.provenance import Provenance
-from embedge.core.request import Text
 from embedge.core.route import Space
 from embedge.core.vector_codec import encode
 from tests.core.samples import document, route
@@ -63,14 +62,14 @@ class Kept:
 
     def keep(self, tenant: str | None, space: Space = SPACE, count: int = 1) -> None:
         keys = Keyring(tenant, space)
-        entries = [keys.key(Text(str(number))) for number in range(count)]
+        entries = [keys.key(str(number)) for number in range(count)]
         vectors = {key: encode(key, np.ones(8, np.float32), 1, estimated=False) for key in entries}
         with_state(self, lambda state: cache(state).put_many(vectors, 9999, provenance=Provenance(keys.owner)))
 
     def finds(self, tenant: str | None, space: Space = SPACE) -> bool:
         async def found(state: SqliteState) -> bool:
             purged = await ControlPurges(SqliteControlTable(state), SystemClock(), list[str]().append).current()
-            key = Keyring(tenant, space, purged).key(Text("0"))
+            key = Keyring(tenant, space, purged).key("0")
             return key in await cache(state).get_many([key], 8)
 
         return with_state(self, found)

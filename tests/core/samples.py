@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from embedge.core.request import EmbeddingRequest, Input, Limits, Principal, Text
+from embedge.core.request import EmbeddingRequest, Input, Limits, Principal
 from embedge.core.route_document import parse_route
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ def route(**changes: Any) -> Route:
     return parse_route(json.dumps(document(**changes)))
 
 
-def request(*inputs: Input | str, **fields: Any) -> EmbeddingRequest:
+def request(*inputs: Input, **fields: Any) -> EmbeddingRequest:
     """Return a request for these inputs."""
-    contents = tuple(Text(item) if isinstance(item, str) else item for item in inputs)
-    return EmbeddingRequest("small", contents, **fields)
+    return EmbeddingRequest("small", inputs, **fields)
 
 
 def principal(*models: str, scopes: frozenset[Any] = frozenset({"embeddings"})) -> Principal:

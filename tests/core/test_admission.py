@@ -13,7 +13,7 @@ from embedge.api import answer_body
 from embedge.core.admission import check_answer_size, check_lengths, check_sizes, want
 from embedge.core.assembly import Embedded
 from embedge.core.metering import COUNTED_TO_THE_END_BYTES
-from embedge.core.request import MAX_REQUEST_TOKENS, Encoding, Text, Tokens
+from embedge.core.request import MAX_REQUEST_TOKENS, Encoding, Tokens
 from embedge.core.vector_codec import encode
 from embedge.errors import (
     ContextLengthExceeded,
@@ -37,12 +37,12 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "é", "cc", "ddd" * 50]), min_size=1
 def test_each_input_is_wanted_in_its_place_and_each_key_is_asked_for_once(texts: list[str], known: set[str]) -> None:
     wanted = want(request(*texts), route(), "acme")
     assert [item.index for item in wanted.inputs] == list(range(len(texts)))
-    assert [item.content for item in wanted.inputs] == [Text(text) for text in texts]
+    assert [item.content for item in wanted.inputs] == list(texts)
     key_of = {text: item.key for text, item in zip(texts, wanted.inputs, strict=True)}
     distinct = list(dict.fromkeys(texts))
     assert list(wanted.distinct_keys()) == [key_of[text] for text in distinct]
     misses = wanted.without({key_of[text] for text in known if text in key_of})
-    assert [item.content for item in misses] == [Text(text) for text in distinct if text not in known]
+    assert [item.content for item in misses] == [text for text in distinct if text not in known]
     assert [item.index for item in misses] == [texts.index(text) for text in distinct if text not in known]
 
 
@@ -206,7 +206,7 @@ def test_smaller_dimensions_make_room_for_more() -> None:
 def test_a_prompt_is_part_of_every_text_and_of_its_size() -> None:
     prompted = route(space={"model": "m", "revision": "1", "dimensions": 8, "prompt": "query: "})
     (item,) = want(request("what?"), prompted, "acme").inputs
-    assert item.content == Text("query: what?")
+    assert item.content == "query: what?"
     assert item.size_bytes == len("query: what?")
     with pytest.raises(InvalidValue, match="takes text only"):
         want(request(Tokens((1, 2))), prompted, "acme")

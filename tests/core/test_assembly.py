@@ -11,7 +11,6 @@ from embedge.core.admission import WantedInput
 from embedge.core.assembly import Delivered, billed_tokens, stored_form
 from embedge.core.batching import UpstreamCall
 from embedge.core.metering import credible_tokens
-from embedge.core.request import Text
 from embedge.core.vector_codec import MOST_TOKENS
 
 SIZES = st.lists(st.integers(1, 10_000), min_size=1, max_size=8)
@@ -20,8 +19,7 @@ SIZES = st.lists(st.integers(1, 10_000), min_size=1, max_size=8)
 def a_call(*sizes_bytes: int) -> UpstreamCall:
     return UpstreamCall(
         tuple(
-            WantedInput(index, Text("x"), index.to_bytes(32, "little"), size, 8192)
-            for index, size in enumerate(sizes_bytes)
+            WantedInput(index, "x", index.to_bytes(32, "little"), size, 8192) for index, size in enumerate(sizes_bytes)
         )
     )
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from embedge.core.admission import WantedInput, want
 from embedge.core.batching import pack, plan_calls
 from embedge.core.metering import cost_nano_usd
-from embedge.core.request import Text
 from embedge.core.route import CallLimits
 from tests.core.samples import request, route, target
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 SIZES = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), max_size=40)
 MISSES = SIZES.map(
     lambda sizes: tuple(
-        WantedInput(index, Text("x"), index.to_bytes(32, "little"), size_bytes, bound)
+        WantedInput(index, "x", index.to_bytes(32, "little"), size_bytes, bound)
         for index, (size_bytes, bound) in enumerate(sizes)
     )
 )
@@ -74,7 +73,7 @@ def test_a_plan_fits_every_target_and_holds_what_the_dearest_would_cost(
 ) -> None:
     model = route(targets=[{**place, "id": f"target-{number}"} for number, place in enumerate(targets)])
     plan = plan_calls(want(request(*texts), model, "acme").inputs, model)
-    assert [miss.content for call in plan.calls for miss in call.misses] == [Text(text) for text in texts]
+    assert [miss.content for call in plan.calls for miss in call.misses] == list(texts)
     assert plan.claim.tokens == sum(len(text.encode()) for text in texts)
     for place in model.targets:
         assert all(within(call.misses, place.limits) or len(call.misses) == 1 for call in plan.calls)

@@ -23,7 +23,7 @@ from embedge.adapters.routes_control import ControlRoutes
 from embedge.api import answer_body
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND
 from embedge.core.provenance import UNKNOWN, Provenance
-from embedge.core.request import Call, EmbeddingRequest, Encoding, Observation, Principal, Text, Tokens
+from embedge.core.request import Call, EmbeddingRequest, Encoding, Observation, Principal, Tokens
 from embedge.core.vector_codec import StoredVector, cut
 from embedge.embed import embed
 from embedge.ports import NoAnswer, WireRequest, WireResponse
@@ -102,7 +102,7 @@ class Fickle:
 
 
 def _input(sent: str | list[int]) -> Input:
-    return Text(sent) if isinstance(sent, str) else Tokens(tuple(sent))
+    return sent if isinstance(sent, str) else Tokens(tuple(sent))
 
 
 class Slow:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from embedge.core.admission import WantedInput
-from embedge.core.request import Text
 from embedge.core.vector_codec import StoredVector, encode
 from embedge.errors import (
     BudgetSpent,
@@ -52,7 +51,7 @@ def key(name: str) -> bytes:
 
 
 def misses(names: str) -> list[WantedInput]:
-    return [WantedInput(index, Text(name), key(name), 1, 1) for index, name in enumerate(names)]
+    return [WantedInput(index, name, key(name), 1, 1) for index, name in enumerate(names)]
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Fetching:
     meets: list[EmbedgeError] = field(default_factory=list[EmbedgeError])
 
     async def fetch(self, wanted: Sequence[WantedInput]) -> Brought:
-        self.asked.append("".join(item.content.content for item in wanted if isinstance(item.content, Text)))
+        self.asked.append("".join(item.content for item in wanted if isinstance(item.content, str)))
         vectors = {
             item.key: encode(item.key, np.full(2, len(self.asked), np.float32), 1, estimated=False) for item in wanted
         }

@@ -9,14 +9,14 @@ from typing import Literal
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from embedge.core.request import Input, Text, Tokens
+from embedge.core.request import Input, Tokens
 from embedge.errors import RefusedByProvider, UpstreamError
 from tests.embed.fickle import DIMENSIONS, Deed, Form, Setup, World, shown
 from tests.upstreams.simulated import simulate
 
 # Text and tokens, of which two are the same bytes.
 INPUTS: tuple[Input, ...] = (
-    *(Text(text) for text in ("a", "b", "abcd")),
+    *(text for text in ("a", "b", "abcd")),
     *(Tokens(ids) for ids in ((97,), (97, 98), (int.from_bytes(b"abcd", "little"),))),
 )
 FORMS = st.builds(Form, st.sampled_from(["base64", "float"]), st.sampled_from([1, 3, DIMENSIONS]))

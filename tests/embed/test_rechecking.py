@@ -12,7 +12,7 @@ from embedge.core.admission import want
 from embedge.core.cache_key import space_id
 from embedge.core.generations import GENERATIONS, space_part
 from embedge.core.recheck import FREEZING, STEADY, Pace
-from embedge.core.request import EmbeddingRequest, Input, Text
+from embedge.core.request import EmbeddingRequest, Input
 from embedge.core.vector_codec import FloatVector, encode
 from embedge.errors import LimitReached, RefusedByProvider
 from tests.embed.world import MODEL, Deed, Setup, World, is_right, vector_of
@@ -47,7 +47,7 @@ async def poisoned(setup: Setup = SHARED) -> World:
 async def poison(world: World) -> None:
     """Keep another text's vector under a text's key, as a provider that mixes up a batch leaves it."""
     route, purged = (await world.services.routes.current())[MODEL], await world.purges.current()
-    (key,) = want(EmbeddingRequest(MODEL, (Text("a"),)), route, "acme", purged).distinct_keys()
+    (key,) = want(EmbeddingRequest(MODEL, ("a",)), route, "acme", purged).distinct_keys()
     entry = encode(key, vector_of("quite another text"), 7, estimated=False)
     await world.cache.put_many({key: entry}, 9999)
 

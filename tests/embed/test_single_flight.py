@@ -10,7 +10,6 @@ from typing_extensions import override
 
 from embedge.core.cache_key import Keyring
 from embedge.core.metering import cost_nano_usd
-from embedge.core.request import Text
 from embedge.errors import BudgetSpent, RefusedByProvider, UpstreamUnavailable
 from embedge.flights import Flights
 from tests.embed.fickle import Form, Setup, World, shown
@@ -18,7 +17,7 @@ from tests.embed.world import LIMITS, PRICE, Counter, tokens_of
 from tests.fakes import FakeClock, FakeLeases
 from tests.upstreams.simulated import simulated
 
-TEXT = [Text("the same for everybody")]
+TEXT = ["the same for everybody"]
 
 
 def process_beside(world: World, leases: FakeLeases | None = None) -> World:
@@ -143,7 +142,7 @@ async def test_two_processes_that_lead_what_the_other_waits_for_both_arrive() ->
     world = World(Setup(seed=1, lease=True))
     leases = FakeLeases(world.cache, LoopClock())
     processes = [process_beside(world, leases) for _ in range(2)]
-    together = [[Text("x"), Text("y")], [Text("y"), Text("x")]]
+    together = [["x", "y"], ["y", "x"]]
     answers = await asyncio.gather(
         *(process.ask(texts) for process, texts in zip(processes, together, strict=True)), return_exceptions=True
     )
@@ -158,10 +157,10 @@ async def test_who_fails_with_what_it_leads_does_not_wait_for_others() -> None:
     world.server.deeds = ["refuses"]
     process = process_beside(world, leases)
     space = (await process.services.routes.current())["small"].space
-    leases.taken = {Keyring("a", space).key(Text("theirs")): LoopClock().now_s() + 10}
+    leases.taken = {Keyring("a", space).key("theirs"): LoopClock().now_s() + 10}
     began_s = asyncio.get_running_loop().time()
     with pytest.raises(RefusedByProvider):
-        await process.ask([Text("mine"), Text("theirs")])
+        await process.ask(["mine", "theirs"])
     assert asyncio.get_running_loop().time() - began_s < 1.5
     assert world.server.calls == 1
 
@@ -169,8 +168,8 @@ async def test_who_fails_with_what_it_leads_does_not_wait_for_others() -> None:
 @simulated
 async def test_what_a_lease_leaves_is_called_at_the_price_that_was_held() -> None:
     world = World(Setup(seed=1, lease=True))
-    texts = [Text("mine, and long enough to have fewer tokens than bytes"), Text("theirs")]
-    exact = sum(cost_nano_usd(tokens_of(text.content), PRICE) for text in texts)
+    texts = ["mine, and long enough to have fewer tokens than bytes", "theirs"]
+    exact = sum(cost_nano_usd(tokens_of(text), PRICE) for text in texts)
     world.limits["a"] = replace(LIMITS, day_nano_usd=exact)
     leases = FakeLeases(world.cache, LoopClock())
     process = process_beside(world, leases)

@@ -29,7 +29,7 @@ from embedge.core.cache_policy import CachePolicy
 from embedge.core.kept_answer import LARGEST_KEPT_BYTES
 from embedge.core.metering import cost_nano_usd
 from embedge.core.recheck import Pace
-from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal, Text
+from embedge.core.request import NO_LIMIT, Call, EmbeddingRequest, Limits, Observation, Principal
 from embedge.embed import embed
 from embedge.errors import ServiceUnavailable
 from embedge.flights import Flights
@@ -183,7 +183,7 @@ class Counter:
         del route
         if not self._able:
             return None
-        return {item.key: tokens_of(item.content.content) for item in wanted if isinstance(item.content, Text)}
+        return {item.key: tokens_of(item.content) for item in wanted if isinstance(item.content, str)}
 
     async def as_text(self, route: Route, request: EmbeddingRequest) -> EmbeddingRequest:
         del route
@@ -288,7 +288,7 @@ class World:
     async def ask(self, texts: Sequence[str], seconds: float = 30.0) -> Embedded:
         """Embed texts as a caller would."""
         self.observation = Observation()
-        request = EmbeddingRequest(MODEL, tuple(Text(text) for text in texts))
+        request = EmbeddingRequest(MODEL, tuple(text for text in texts))
         deadline_s = asyncio.get_running_loop().time() + seconds
         return await embed(Call("Bearer x", lambda: request, deadline_s, self.observation), self.services)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedge.core.request import Input, Text, Tokens
+from embedge.core.request import Input, Tokens
 from embedge.core.route import CallLimits, Space, Target
 from embedge.ports import WireResponse
 from embedge.upstreams import PROVIDERS
@@ -43,7 +43,7 @@ def target_of(name: ProviderName, sample: dict[str, Any]) -> Target:
 
 def inputs_of(sample: dict[str, Any]) -> list[Input]:
     """Return the inputs of a request: a text, or token ids."""
-    return [Text(item) if isinstance(item, str) else Tokens(tuple(item)) for item in sample["inputs"]]
+    return [item if isinstance(item, str) else Tokens(tuple(item)) for item in sample["inputs"]]
 
 
 def response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> WireResponse:

@@ -9,7 +9,7 @@ import pytest
 
 from embedge import errors
 from embedge.api.error_table import TABLE
-from embedge.core.request import Text, Tokens
+from embedge.core.request import Tokens
 from embedge.errors import InvalidValue
 from embedge.upstreams import PROVIDERS
 from tests.providers.samples import (
@@ -79,9 +79,9 @@ def test_what_takes_no_token_ids_says_so_before_anything_is_sent(name: ProviderN
 
 def test_a_text_among_token_ids_does_not_make_them_text() -> None:
     with pytest.raises(InvalidValue, match="text, not token ids"):
-        PROVIDERS["tei"].request([Text("a"), Tokens((1,))], SPACE, TARGET, None)
+        PROVIDERS["tei"].request(["a", Tokens((1,))], SPACE, TARGET, None)
 
 
 def test_texts_are_never_joined_into_one() -> None:
     with pytest.raises(ValueError, match="unpack"):
-        PROVIDERS["titan"].request([Text("a"), Text("b")], SPACE, TARGET, None)
+        PROVIDERS["titan"].request(["a", "b"], SPACE, TARGET, None)

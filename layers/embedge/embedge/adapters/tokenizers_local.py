@@ -140,4 +140,4 @@ def _count(counter: Counter, wanted: Sequence[WantedInput], maximum: int) -> Map
 def _length(counter: Counter, item: WantedInput, maximum: int) -> int:
     if isinstance(item.content, Tokens):
         return len(item.content.ids)
-    return counter.count(item.content.content, maximum)
+    return counter.count(item.content, maximum)

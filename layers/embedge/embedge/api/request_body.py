@@ -14,7 +14,6 @@ from embedge.core.request import (
     Encoding,
     Input,
     ServiceTier,
-    Text,
     Tokens,
 )
 from embedge.errors import (
@@ -86,7 +85,7 @@ def _inputs(fields: Mapping[str, object]) -> tuple[Input, ...]:
     if _is_token(elements[0]):
         return (_tokens(elements, "input"),)
     if all(elements) and set(map(type, elements)) == {str}:  # as mostly; else each is looked at
-        return tuple(map(Text, cast("list[str]", elements)))
+        return tuple(cast("list[str]", elements))
     return tuple(_element(element, f"input[{index}]", elements[0]) for index, element in enumerate(elements))
 
 
@@ -105,10 +104,10 @@ def _element(element: object, param: str, first: object) -> Input:
     )
 
 
-def _text(value: str, param: str) -> Text:
+def _text(value: str, param: str) -> str:
     if not value:
         raise InvalidValue(f"Invalid value for '{param}': an input cannot be an empty string.", param=param)
-    return Text(value)
+    return value
 
 
 def _tokens(values: Sequence[object], param: str) -> Tokens:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from embedge.core.cache_key import Keyring
 from embedge.core.generations import NOTHING_PURGED, Generations
 from embedge.core.metering import COUNTED_TO_THE_END_BYTES, fewest_tokens, may_exceed, token_bounds
-from embedge.core.request import MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Text, Tokens
+from embedge.core.request import MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Tokens
 from embedge.core.route import Route
 from embedge.errors import (
     ContextLengthExceeded,
@@ -216,18 +216,18 @@ def check_answer_size(wanted: Wanted, largest_answer_bytes: int) -> None:
 
 def _columns(contents: Sequence[Input], route: Route, keyring: Keyring) -> _Columns:
     """Return of each input what is asked of the model, its key, its size and a bound of its tokens."""
-    texts = [content for content in contents if isinstance(content, Text)]
+    texts = [content for content in contents if isinstance(content, str)]
     if len(texts) < len(contents):
         rows = [_row(content, route, keyring) for content in contents]
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], [row[3] for row in rows]
     if route.space.prompt:
-        texts = [Text(route.space.prompt + text.content) for text in texts]
+        texts = [route.space.prompt + text for text in texts]
     keys, sizes = keyring.text_keys(texts)
     return texts, keys, sizes, token_bounds(sizes, route.tokenizer, route.max_input_tokens)
 
 
 def _row(content: Input, route: Route, keyring: Keyring) -> tuple[Input, bytes, int, int]:
-    if isinstance(content, Text):
+    if isinstance(content, str):
         contents, keys, sizes, bounds = _columns((content,), route, keyring)
         return contents[0], keys[0], sizes[0], bounds[0]
     _check_takes_tokens(route)

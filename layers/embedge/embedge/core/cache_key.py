@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Literal
 
 from embedge.core.generations import NOTHING_PURGED, Generations
-from embedge.core.request import EmbeddingRequest, Input, Text
+from embedge.core.request import EmbeddingRequest, Input
 from embedge.core.route import Space
 
 _VERSION = b"embedge/1"
@@ -50,14 +50,14 @@ class Keyring:
 
     def key(self, wanted: Input) -> bytes:
         """Return the 32 bytes under which this input's vector is kept."""
-        return self.text_keys((wanted,))[0][0] if isinstance(wanted, Text) else self.tokens_key(wanted.identity())
+        return self.text_keys((wanted,))[0][0] if isinstance(wanted, str) else self.tokens_key(wanted.identity())
 
-    def text_keys(self, texts: Iterable[Text]) -> tuple[list[bytes], list[int]]:
+    def text_keys(self, texts: Iterable[str]) -> tuple[list[bytes], list[int]]:
         """Return the same for each of these texts, in order, and how many bytes of UTF-8 each has."""
         keys: list[bytes] = []
         sizes: list[int] = []
         for text in texts:
-            identity = text.content.encode()
+            identity = text.encode()
             size_bytes = len(identity)
             digest = self._texts.copy()
             digest.update(size_bytes.to_bytes(8, "little") + identity)  # `_sized`, without a call for each

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from embedge.core.gcra import RateState, Tier
 
@@ -20,20 +20,6 @@ MAX_ATTRIBUTION_CHARACTERS = 128
 LARGEST_TOKEN_ID = 2**32 - 1
 
 
-@dataclass(slots=True, unsafe_hash=True)
-class Text:
-    """One input as text, embedded exactly as sent.
-
-    Final, and not frozen, as all that a request has two thousand of: making a frozen one takes three times as long.
-    """
-
-    content: Final[str]
-
-    def identity(self) -> bytes:
-        """Return the bytes that make this input this input: UTF-8."""
-        return self.content.encode()
-
-
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """One input as token ids, in the order of the text; each fits 32 bits."""
@@ -45,7 +31,8 @@ class Tokens:
         return struct.pack(f"<{len(self.ids)}I", *self.ids)
 
 
-Input: TypeAlias = Text | Tokens
+# A text, embedded exactly as sent, or token ids.
+Input: TypeAlias = str | Tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from embedge.core.admission import too_many_tokens
-from embedge.core.request import MAX_BODY_BYTES, MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Text, Tokens
+from embedge.core.request import MAX_BODY_BYTES, MAX_REQUEST_TOKENS, EmbeddingRequest, Input, Tokens
 from embedge.errors import InvalidValue, RequestTooLarge
 
 
@@ -35,7 +35,7 @@ def decoded(request: EmbeddingRequest, spell: Callable[[Sequence[int]], bytes]) 
             size += len(content)
             if size > MAX_BODY_BYTES:
                 raise _too_large()
-            inputs.append(Text(content.decode("utf-8", "replace")))
+            inputs.append(content.decode("utf-8", "replace"))
         else:
             inputs.append(item)
     return replace(request, inputs=tuple(inputs))

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import orjson
 
 from embedge.core.late import np
-from embedge.core.request import Input, Text
+from embedge.core.request import Input
 from embedge.core.route import Space, Target
 from embedge.core.vector_codec import MOST_TOKENS, FloatVector, FloatVectors
 from embedge.errors import EmbedgeError, InvalidValue, UpstreamInvalidResponse
@@ -60,7 +60,7 @@ def headers_for(target: Target, secret: str | None) -> tuple[tuple[str, str], ..
 
 def texts_of(inputs: Sequence[Input]) -> list[str]:
     """Return the inputs of a wire format that has text only. Raises: InvalidValue for token ids."""
-    texts = [item.content for item in inputs if isinstance(item, Text)]
+    texts = [item for item in inputs if isinstance(item, str)]
     if len(texts) < len(inputs):
         raise InvalidValue("This model takes text, not token ids. Send strings instead.", param="input")
     return texts

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from embedge.core.request import Input, Text
+from embedge.core.request import Input
 from embedge.core.route import Space, Target
 from embedge.errors import EmbedgeError
 from embedge.ports import WireRequest, WireResponse
@@ -26,7 +26,7 @@ class OpenAI:
     def request(self, inputs: Sequence[Input], space: Space, target: Target, secret: str | None) -> WireRequest:
         """Ask for full-size vectors: `dimensions` is never forwarded, smaller ones are cut from what is cached."""
         del space
-        contents = [item.content if isinstance(item, Text) else item.ids for item in inputs]
+        contents = [item if isinstance(item, str) else item.ids for item in inputs]
         body = orjson.dumps({"model": target.model, "input": contents, "encoding_format": "base64"})
         return WireRequest("/embeddings", headers_for(target, secret), body)
 

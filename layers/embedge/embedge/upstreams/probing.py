@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from embedge.core.late import np
-from embedge.core.request import Input, Text
+from embedge.core.request import Input
 from embedge.core.route import ProviderName, Route, Target, TransportName
 from embedge.core.space_check import Probed, Unusable, Verdict, judge, probes
 from embedge.core.vector_codec import FloatVector, FloatVectors
@@ -45,7 +45,7 @@ class Prober:
         try:
             vectors = await self._vectors(route, target, texts)
             between_s = _now_s()
-            alone = await self._call(route, target, [Text(texts[-1])])
+            alone = await self._call(route, target, [texts[-1]])
         except (EmbedgeError, NotSent, NoAnswer) as error:
             answered = isinstance(error, UpstreamInvalidResponse)
             return Unusable(target.id, _reason(error), answered, (_now_s() - began_s) * _MILLI)
@@ -54,9 +54,7 @@ class Prober:
     async def _vectors(self, route: Route, target: Target, texts: Sequence[str]) -> FloatVectors:
         """Return a row for each text, in as many calls as the target's limits ask for."""
         step = target.limits.inputs
-        parts = [
-            await self._call(route, target, list(map(Text, texts[at : at + step]))) for at in range(0, len(texts), step)
-        ]
+        parts = [await self._call(route, target, list(texts[at : at + step])) for at in range(0, len(texts), step)]
         return np.concatenate(parts)
 
     async def _call(self, route: Route, target: Target, contents: Sequence[Input]) -> FloatVectors:
