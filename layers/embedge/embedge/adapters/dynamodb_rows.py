@@ -88,17 +88,11 @@ def _rows(
             raise ValueError
         if not found[expiry].isdigit():
             raise ValueError
-        numbers = _decoded(text, None, True)
+        head, numbers = _decoded(found[value], None, True), _decoded(text, None, True)
+        if len(head) < HEAD_BYTES:  # padding: nothing may follow that
+            raise ValueError
         as_it_came = text if 4 * len(numbers) == 3 * len(text) else None  # without padding there is one way to write it
-        rows.append(
-            (
-                _decoded(found[key], None, True),
-                _decoded(found[value], None, True),
-                numbers,
-                int(found[expiry]),
-                as_it_came,
-            )
-        )
+        rows.append((_decoded(found[key], None, True), head, numbers, int(found[expiry]), as_it_came))
         before = b"," + before[1:]
     return rows
 
