@@ -277,6 +277,34 @@ async def test_a_connection_that_is_closed_while_nobody_asks_is_let_go_at_once(k
         assert not connection.is_open()
 
 
+async def test_what_nobody_has_used_for_long_is_closed_also_where_another_is_used_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, passed_s = asyncio.get_running_loop(), 0
+    now_s = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now_s() + passed_s)
+    both_asked, ended = threading.Barrier(2), threading.Semaphore(0)
+
+    def act(other: Other) -> None:
+        other.request()
+        both_asked.wait(LONGEST_S)
+        other.send(answer(LARGE))
+        echo(other)
+        ended.release()
+
+    with other_side([act] * 2, None) as there:
+        connections = Connections(there.url, None)
+        await asyncio.gather(*(connections.exchange(request()) for _ in range(2)))
+        for _ in range(2):
+            assert not ended.acquire(blocking=False)
+            passed_s += 7
+            assert (await connections.exchange(request(b"next"))).body == b"next"
+        assert await asyncio.to_thread(ended.acquire, timeout=1)
+        assert (await connections.exchange(request(b"last"))).body == b"last"
+        assert there.connections == 2
+        connections.close()
+
+
 @pytest.mark.parametrize("how", ENDINGS)
 @pytest.mark.parametrize(
     "sent", [b"", b"HTT", answer(b"")[:-2], answer(b"0123456789")[:-1], answer(LARGE)[:-1], answer(LARGE)[:300_000]]

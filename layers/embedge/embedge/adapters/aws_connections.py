@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ class Connections:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._trusted = trusted
-        self._idle: list[Connection] = []
+        self._idle: deque[Connection] = deque()  # used longest ago first
         self._places = asyncio.Semaphore(_MOST_CONNECTIONS)
 
     async def exchange(self, request: bytes) -> RawReply:
@@ -56,9 +57,11 @@ class Connections:
     def _kept(self) -> Connection | None:
         """Return the one that was used last, if any may still be open."""
         oldest_s = asyncio.get_running_loop().time() - _IDLE_S
+        while self._idle and self._idle[0].heard_s <= oldest_s:  # each has the room of a long reply, too
+            self._idle.popleft().close()
         while self._idle:
             connection = self._idle.pop()
-            if connection.heard_s > oldest_s and connection.is_silent():
+            if connection.is_silent():
                 return connection
             connection.close()
         return None
