@@ -216,6 +216,26 @@ def test_a_fault_of_our_own_is_an_answer_and_is_told_of() -> None:
     assert [str(error) for error in told] == ["a fault"]
 
 
+def test_a_request_that_was_interrupted_costs_no_later_one_its_answer() -> None:
+    class Slow:
+        async def verify(self, credential: str | None) -> None:
+            del credential
+            await asyncio.sleep(next(waits_s))
+            raise RuntimeError("a fault")
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    waits_s, told = iter((0.02, 0.1, 0.05)), list[Exception]()
+    caller = Caller(authenticator=Slow())
+    lane, event = Lane(caller.serving, None, asyncio.get_event_loop(), told.append), _plain(caller)
+    asyncio.get_event_loop().call_soon(asyncio.get_event_loop().call_soon, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        lane.answer(event, None)
+    assert [json.loads(lane.answer(event, None) or b"")["statusCode"] for _ in range(2)] == [500, 500]
+    assert len(told) == 3
+
+
 def test_the_marshaller_writes_what_json_can_and_leaves_the_rest_to_the_clients_own() -> None:
     marshaller = OrjsonMarshaller(_TheirOwn())
     assert marshaller.unmarshal_request(b'{"a": 1}') == {"a": 1}

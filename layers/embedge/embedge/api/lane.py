@@ -70,7 +70,8 @@ class Lane:
     def _run(self, answering: Coroutine[Any, Any, Answer]) -> Answer:
         """Run the loop until there is an answer, and not one turn longer, as `run_until_complete` would."""
         task = self._loop.create_task(self._ending(answering))
-        self._loop.run_forever()
+        while not task.done():  # what an interrupted request left behind may end, and stop the loop
+            self._loop.run_forever()
         return task.result()
 
     async def _ending(self, answering: Coroutine[Any, Any, Answer]) -> Answer:
