@@ -178,11 +178,11 @@ def test_the_fuse_forgets_two_thirds_in_a_day_and_holds_what_is_saved_against_wh
 
 def test_what_a_request_spends_is_its_lookups_and_its_writes() -> None:
     bench = Bench(replace(TERMS, admit="always"))
-    weighing = bench.policy.weigh_inputs({key(1): 400, key(2): 400}, bench.terms, ("acme", "small"))
+    weighing = bench.policy.weigh_inputs(dict.fromkeys(map(key, (1, 2, 3)), 400), bench.terms, ("acme", "small"))
     weighing.found({key(1): entry(1)})
-    assert weighing.spent_nano_usd() == 188  # one unit for the hit, half of one for the miss
+    assert weighing.spent_nano_usd() == 250  # one unit for the hit, half of one for each miss
     weighing.worth_keeping({key(2): entry(2)})
-    assert weighing.spent_nano_usd() == 188 + 4_375 + 1_585
+    assert weighing.spent_nano_usd() == 250 + 4_375 + 1_585
 
 
 @given(st.dictionaries(st.integers(0, 3_000), st.integers(1, MOST_COUNTED), max_size=50))
