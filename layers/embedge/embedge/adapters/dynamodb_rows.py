@@ -81,7 +81,9 @@ def _rows(
     One after the other: what is made of all of them at once, and not kept, has left the caches before it is used.
     """
     before, second, third, after = between
+    before_another = b"," + before[1:]
     key, value, expiry = places
+    whole_bytes = 3 * len(texts[0]) // 4 if len(texts[0]) % 4 == 0 else None  # of numbers that need no padding
     rows: list[Row] = []
     for found, text in zip(entries, texts, strict=True):
         if found[0] != before or found[2] != second or found[4] != third or found[6] != after:
@@ -91,9 +93,9 @@ def _rows(
         head, numbers = _decoded(found[value], None, True), _decoded(text, None, True)
         if len(head) < HEAD_BYTES:  # padding: nothing may follow that
             raise ValueError
-        as_it_came = text if 4 * len(numbers) == 3 * len(text) else None  # without padding there is one way to write it
+        as_it_came = text if len(numbers) == whole_bytes else None  # without padding there is one way to write it
         rows.append((_decoded(found[key], None, True), head, numbers, int(found[expiry]), as_it_came))
-        before = b"," + before[1:]
+        before = before_another
     return rows
 
 

@@ -62,16 +62,16 @@ def headers(embedded: Embedded) -> dict[str, str]:
 def _vectors(embedded: Embedded) -> list[Part]:
     """Return each vector's numbers. One that stands more than once is written once."""
     places = list(map(id, embedded.vectors))
-    apart = dict(zip(places, embedded.vectors, strict=True))
-    if len(apart) == len(places):
+    if len(set(places)) == len(places):
         return _written(embedded.vectors, embedded)
+    apart = dict(zip(places, embedded.vectors, strict=True))
     written = dict(zip(apart, _written(list(apart.values()), embedded), strict=True))
     return [written[place] for place in places]
 
 
 def _written(vectors: Sequence[StoredVector], embedded: Embedded) -> list[Part]:
     if embedded.encoding == "base64" and {vector.dimensions for vector in vectors} == {embedded.dimensions}:
-        return [vector.base64() for vector in vectors]
+        return [vector.base64() if vector.text is None else vector.text for vector in vectors]
     return [_written_alone(vector, embedded) for vector in vectors]
 
 

@@ -20,7 +20,7 @@ from embedge.core.vector_packing import pack, unpack
 
 _HEADER = struct.Struct("<BBHII")
 _KIND = struct.Struct("<BBH")  # of a header: version, form, dimensions
-_COUNTED = struct.Struct("<4xII")  # of a header: tokens, checksum
+_WORD, _WORDS = struct.Struct("<I"), struct.Struct("<III")  # the header with those three as one number
 HEAD_BYTES = _HEADER.size
 _SUMMED_BYTES = 8  # of the header: all but the checksum
 _VERSION = 2
@@ -131,13 +131,14 @@ def decode(key: bytes, value: bytes, dimensions: int, expires_s: int = 0) -> Sto
 
 def decode_all(rows: Iterable[Row], dimensions: int) -> list[StoredVector | None]:
     """Return what `decode` does for each; sooner, where it has the usual form."""
-    usual, size_bytes = _KIND.pack(_VERSION, 0, dimensions), 4 * dimensions
+    (usual,) = _WORD.unpack(_KIND.pack(_VERSION, 0, dimensions))
+    size_bytes = 4 * dimensions
     vectors: list[StoredVector | None] = []
     for key, head, body, expires_s, text in rows:
-        if head[: _KIND.size] != usual or len(body) != size_bytes:
+        kind, tagged, tag = _WORDS.unpack(head) if len(head) == HEAD_BYTES else (None, 0, 0)
+        if kind != usual or len(body) != size_bytes:
             vectors.append(decode(key, head + body, dimensions, expires_s))
             continue
-        tagged, tag = _COUNTED.unpack(head)
         if tag != crc32(body, crc32(key + head[:_SUMMED_BYTES])):
             vectors.append(None)
             continue
