@@ -194,11 +194,12 @@ def test_with_a_secret_keys_are_equal_exactly_where_they_are_without(
     assert (hidden[0] == hidden[1]) == (key(*one) == key(*other))
 
 
-def test_a_hidden_key_is_the_hash_of_an_hmac_and_the_input() -> None:
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 1023, 1024, 1025, 70_000])
+def test_a_hidden_key_is_the_hash_of_an_hmac_and_the_input(size: int) -> None:
     shared = b"embedge/1" + b"".join(len(part).to_bytes(8, "little") + part for part in (b"shared", space_id(SPACE)))
     begin = hmac.new(b"secret", shared, hashlib.sha256).digest()
-    expected = hashlib.sha256(begin + b"text" + (2).to_bytes(8, "little") + b"hi").digest()
-    assert Keyring(None, SPACE, secret=b"secret").key("hi") == expected
+    expected = hashlib.sha256(begin + b"text" + size.to_bytes(8, "little") + b"h" * size).digest()
+    assert Keyring(None, SPACE, secret=b"secret").key("h" * size) == expected
 
 
 def test_whose_an_entry_is_does_not_depend_on_the_secret() -> None:
