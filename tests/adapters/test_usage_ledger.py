@@ -122,6 +122,16 @@ async def test_a_tenant_has_at_most_so_many_rows_a_day_and_nothing_is_lost() -> 
     assert any(row.name.tenant == "umbrella" and row.name.bot == "new" for row in one.rows())
 
 
+async def test_what_has_no_place_to_wait_of_its_own_waits_together_and_nothing_is_lost() -> None:
+    process = Process()
+    await process.see()
+    for number in range(1_010):
+        await process.see(bot=f"bot {number}")
+    await process.see(bot="bot 0")
+    await process.usage.flush()
+    assert (process.requests(), process.faults) == (1_012, [])
+
+
 async def test_a_new_day_has_rows_of_its_own() -> None:
     process = Process()
     await process.see()
