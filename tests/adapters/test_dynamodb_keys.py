@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from embedge.adapters.dynamodb_keys import BinaryKeys
 
-KEYS = st.lists(st.binary(max_size=40), max_size=5)
+KEYS = st.lists(st.binary(max_size=40), max_size=5) | st.integers(0, 40).flatmap(
+    lambda size: st.lists(st.binary(min_size=size, max_size=size), max_size=5)
+)
 
 
 def one_by_one(attribute: str, keys: Sequence[bytes]) -> list[Mapping[str, Mapping[str, bytes]]]:

@@ -6,13 +6,17 @@ import base64
 import hashlib
 import math
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.vector_codec import FloatVector, StoredVector, cut, decode, decode_all, encode, packed
+from embedge.core.vector_codec import FloatVector, Row, StoredVector, cut, decode, decode_all, encode, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEY = hashlib.sha256(b"a key").digest()
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -113,20 +117,29 @@ USUAL = st.integers(0, 255).map(kept) | st.builds(damaged, st.integers(0, 255), 
 def test_what_is_not_as_usual_is_decoded_among_many_as_it_is_alone(other: tuple[bytes, bytes]) -> None:
     for pairs in ([other], [kept(2), other], [other, kept(2)], [other, other]):
         rows = [(key, value[:12], value[12:], 7, None) for key, value in pairs]
-        assert decode_all(rows, 4) == [decode(key, value, 4) for key, value in pairs]
+        assert decode_all(rows, 4, 6) == together([decode(key, value, 4) for key, value in pairs], rows)
+        assert decode_all(rows, 4, 7) == ({}, 0), "of what has expired nothing is said"
+
+
+def together(alone: Sequence[StoredVector | None], rows: Sequence[Row]) -> tuple[dict[bytes, StoredVector], int]:
+    found = {row[0]: vector for row, vector in zip(rows, alone, strict=True) if vector is not None}
+    return found, sum(vector is None for vector in alone)
 
 
 @given(st.lists(USUAL) | st.lists(USUAL | st.integers(0, 255).flatmap(lambda number: st.sampled_from(others(number)))))
 def test_many_are_decoded_as_each_is(pairs: list[tuple[bytes, bytes]]) -> None:
     rows = [
-        (key, value[:12], value[12:], 7 * at, memoryview(base64.b64encode(value[12:])))
+        (key, value[:12], value[12:], 7 + at % 3, memoryview(base64.b64encode(value[12:])))
         for at, (key, value) in enumerate(pairs)
     ]
     alone = [decode(key, head + body, 4, expires_s) for key, head, body, expires_s, _ in rows]
-    together = decode_all(rows, 4)
-    assert together == alone
-    assert [one and one.expires_s for one in together] == [one and one.expires_s for one in alone]
-    assert [one and bytes(one.base64()) for one in together] == [one and one.base64() for one in alone]
+    valid = [at for at, row in enumerate(rows) if row[3] > 7]
+    found, corrupt = decode_all(rows, 4, 7)
+    assert (found, corrupt) == together([alone[at] for at in valid], [rows[at] for at in valid])
+    assert all(one.expires_s in {row[3] for row in rows if row[0] == key} for key, one in found.items())
+    for key, one in found.items():
+        alike = [other for at, other in enumerate(alone) if rows[at][0] == key and other == one]
+        assert bytes(one.base64()) in [other.base64() for other in alike if other is not None]
 
 
 def test_the_view_of_a_vector_cannot_be_written_to() -> None:

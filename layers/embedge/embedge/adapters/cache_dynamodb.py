@@ -72,12 +72,10 @@ class DynamoDbCache:
         if client is not None:
             chunks = _chunks(dict.fromkeys(keys), _KEYS_A_READ)
             await self._reads.make(self._read(rows, chunk, client) for chunk in chunks)
-        now_s = self._clock.now_s()
-        valid = [row for row in rows if row[3] > now_s]  # DynamoDB deletes up to two days late
-        vectors = decode_all(valid, dimensions)
-        for _ in range(vectors.count(None)):
+        vectors, corrupt = decode_all(rows, dimensions, self._clock.now_s())  # DynamoDB deletes up to two days late
+        for _ in range(corrupt):
             self._on_fault("corrupt")
-        return {row[0]: vector for row, vector in zip(valid, vectors, strict=True) if vector is not None}
+        return vectors
 
     async def put_many(
         self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN

@@ -9,7 +9,10 @@ import pybase64
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+
+_ONE_SHORT = 2  # of three bytes, which are four characters
 
 
 class BinaryKeys(Sequence["Mapping[str, Mapping[str, bytes]]"]):
@@ -38,5 +41,18 @@ class BinaryKeys(Sequence["Mapping[str, Mapping[str, bytes]]"]):
         """Return all of them as they travel."""
         start, end = b'{"%b":{"B":"' % self._attribute.encode(), b'"}}'
         between = b"%b,%b" % (end, start)
-        texts = between.join(map(pybase64.b64encode, self._keys))
+        texts = between.join(_in_base64(self._keys))
         return b"[%b%b%b]" % (start, texts, end) if self._keys else b"[]"
+
+
+def _in_base64(keys: Sequence[bytes]) -> Iterable[bytes]:
+    """Return each key in base64. Where all are of one size that takes one "=", they are written at once.
+
+    With a zero behind it such a key takes as many characters, of which only the last is another.
+    """
+    size = len(keys[0]) if keys else 0
+    if size % 3 != _ONE_SHORT or set(map(len, keys)) != {size}:
+        return map(pybase64.b64encode, keys)
+    texts = pybase64.b64encode(b"\0".join(keys) + b"\0")
+    chars = len(texts) // len(keys)
+    return [b"%b=" % texts[at : at + chars - 1] for at in range(0, len(texts), chars)]

@@ -61,9 +61,12 @@ class Wanted:
     @property
     def inputs(self) -> tuple[WantedInput, ...]:
         """Return the columns as rows: made for those who need one, which a hit does not."""
-        return tuple(
-            map(WantedInput, range(len(self.keys)), self.contents, self.keys, self.sizes_bytes, self.token_bounds)
-        )
+        columns = (self.contents, self.keys, self.sizes_bytes, self.token_bounds)
+        return tuple([WantedInput(index, *row) for index, row in enumerate(zip(*columns, strict=True))])
+
+    def sizes(self) -> dict[bytes, int]:
+        """Return how many bytes of UTF-8 each input has, by its key."""
+        return dict(zip(self.keys, self.sizes_bytes, strict=True))
 
     def distinct_keys(self) -> tuple[bytes, ...]:
         """Return each key once, in the order first seen."""

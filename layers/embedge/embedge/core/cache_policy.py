@@ -6,8 +6,9 @@ ever depends on it. All is kept per process, and nothing of it is lost that matt
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from embedge.core import admission_economics as economics
 from embedge.core.admission import Wanted
@@ -22,6 +23,10 @@ from embedge.core.vector_codec import StoredVector, packed, stored_bytes
 _MOST_SCOPES = 1024
 _MANY_BYTES = 1 << 20
 _LEARNED_AT_ONCE = 64
+
+
+# The size of each input in bytes, by its key.
+Sizes: TypeAlias = Callable[[], Mapping[bytes, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,44 +117,51 @@ class CachePolicy:
 
     def weigh(self, wanted: Wanted, tenant: str, held: Collection[bytes] = ()) -> "Weighing":
         """Begin a request. What is `held` in memory needs no store, and says nothing of what one would save."""
-        route = wanted.route
-        sizes = dict(zip(wanted.keys, wanted.sizes_bytes, strict=True))
-        for key in held:
-            sizes.pop(key, None)
-        return self.weigh_inputs(sizes, Terms.of(route), (None if route.shared else tenant, route.alias))
+        route, keys = wanted.route, wanted.distinct_keys()
+        if held:
+            keys = tuple([key for key in keys if key not in held])
+        return self.weigh_keys(keys, wanted.sizes, Terms.of(route), (None if route.shared else tenant, route.alias))
 
     def weigh_inputs(self, sizes_bytes: Mapping[bytes, int], terms: Terms, scope: tuple[str | None, str]) -> "Weighing":
         """Begin a request, given the size of each input by its key."""
+        return self.weigh_keys(tuple(sizes_bytes), lambda: sizes_bytes, terms, scope)
+
+    def weigh_keys(
+        self, keys: Sequence[bytes], sizes: Sizes, terms: Terms, scope: tuple[str | None, str]
+    ) -> "Weighing":
+        """Begin a request, given each key once, and where the size of each input in bytes is to be had."""
         known = self._scopes.get(scope)
         if known is None:
             known = self._scopes[scope] = _Scope()
         self._scopes.move_to_end(scope)
         if len(self._scopes) > _MOST_SCOPES:
             self._scopes.popitem(last=False)
-        return Weighing(self, known, terms, sizes_bytes)
+        return Weighing(self, known, terms, keys, sizes)
 
 
 class Weighing:
     """One request: first `keys`, then `found`, then, where there were misses, `worth_keeping`."""
 
-    def __init__(self, policy: CachePolicy, scope: _Scope, terms: Terms, sizes_bytes: Mapping[bytes, int]) -> None:
-        """Decide what is looked up. `sizes_bytes`: each input's by its key."""
+    def __init__(self, policy: CachePolicy, scope: _Scope, terms: Terms, keys: Sequence[bytes], sizes: Sizes) -> None:
+        """Decide which of these keys are looked up; `sizes` are asked for only where something is learned of them."""
         self._policy = policy
         self._scope = scope
         self._terms = terms
         self._now_s = policy.now_s()
-        self._sizes_bytes = sizes_bytes
+        self._asked = len(keys)
+        self._sizes = sizes
         # Where keeping costs nothing there is nothing to weigh.
         self._admit: Admit = "always" if terms.admit == "economic" and policy.prices == NO_CHARGE else terms.admit
         self._learns = self._admit in ("economic", "second_sight")
-        learned_of: Mapping[bytes, int] = sizes_bytes if self._learns else {}
-        self._tokens = {key: scope.expected_tokens(size) for key, size in learned_of.items()}
+        learned_of = keys if self._learns else ()
+        sizes_bytes: Mapping[bytes, int] = sizes() if self._learns else {}
+        self._tokens = {key: scope.expected_tokens(sizes_bytes[key]) for key in learned_of}
         self._seen = {key: policy.sightings.of(key, self._now_s) for key in learned_of}
         self._item_bytes = economics.item_bytes(stored_bytes(terms.dimensions, terms.storage))
         self._writes = StoreUse()
         self._half_reads = 0
         self._saved_nano_usd = 0
-        self.keys = self._looked_up(sizes_bytes)
+        self.keys = self._looked_up(keys)
 
     def found(self, cached: Mapping[bytes, StoredVector]) -> None:
         """Learn what the lookup has brought."""
@@ -159,7 +171,7 @@ class Weighing:
         self._saved_nano_usd = costs_nano_usd(hits, self._terms.value_nano_usd_per_million_tokens)
         if self._learns:
             self._learn(cached)
-        if len(cached) == len(self._sizes_bytes):
+        if len(cached) == self._asked:
             self._close(billed_nano_usd=0)
 
     def worth_keeping(self, fresh: Mapping[bytes, StoredVector]) -> Mapping[bytes, StoredVector]:
@@ -169,9 +181,10 @@ class Weighing:
             economics.writing(economics.item_bytes(len(entry.kept())), self._terms.ttl_s) for entry in kept.values()
         ]
         self._writes = StoreUse(sum(use.write_units for use in uses), 0, sum(use.byte_s for use in uses))
+        sizes_bytes = self._sizes()
         for key, entry in fresh.items():
             self._note(key, written=key in kept)
-            self._scope.counted(entry.tokens, self._sizes_bytes[key])
+            self._scope.counted(entry.tokens, sizes_bytes[key])
         tokens = [entry.tokens for entry in fresh.values()]
         self._close(costs_nano_usd(tokens, self._terms.value_nano_usd_per_million_tokens))
         return kept

@@ -43,9 +43,9 @@ FloatVectors: TypeAlias = "np.typing.NDArray[np.float32]"  # shape (inputs, dime
 class StoredVector:
     """One vector in its stored form, checked: `head` is its header, `body` its numbers.
 
-    `expires_s` is when the entry that it was read from expires, else 0. `packed` is the whole for a store, where that
-    is worth it, and `text` is `body` in base64, where it came as that. Final, and not frozen: making a frozen one
-    takes three times as long.
+    `expires_s` is when the entry that it was read from expires, 0 where that is kept elsewhere. `packed` is the whole
+    for a store, where that is worth it, and `text` is `body` in base64, where it came as that. Final, and not frozen:
+    making a frozen one takes three times as long.
     """
 
     head: Final[bytes]
@@ -129,22 +129,31 @@ def decode(key: bytes, value: bytes, dimensions: int, expires_s: int = 0) -> Sto
     return StoredVector(head, body, dimensions, tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED), expires_s)
 
 
-def decode_all(rows: Iterable[Row], dimensions: int) -> list[StoredVector | None]:
-    """Return what `decode` does for each; sooner, where it has the usual form."""
+def decode_all(rows: Iterable[Row], dimensions: int, now_s: float) -> tuple[dict[bytes, StoredVector], int]:
+    """Return by its key what `decode` does of each that has not expired, and how many of those it finds none in.
+
+    Sooner, where an entry has the usual form.
+    """
     (usual,) = _WORD.unpack(_KIND.pack(_VERSION, 0, dimensions))
     size_bytes = 4 * dimensions
-    vectors: list[StoredVector | None] = []
+    vectors: dict[bytes, StoredVector] = {}
+    corrupt = 0
     for key, head, body, expires_s, text in rows:
+        if expires_s <= now_s:
+            continue
         kind, tagged, tag = _WORDS.unpack(head) if len(head) == HEAD_BYTES else (None, 0, 0)
         if kind != usual or len(body) != size_bytes:
-            vectors.append(decode(key, head + body, dimensions, expires_s))
-            continue
-        if tag != crc32(body, crc32(key + head[:_SUMMED_BYTES])):
-            vectors.append(None)
-            continue
-        tokens, estimated = (tagged & ~_ESTIMATED, True) if tagged >= _ESTIMATED else (tagged, False)
-        vectors.append(StoredVector(head, body, dimensions, tokens, estimated, expires_s, None, text))
-    return vectors
+            vector = decode(key, head + body, dimensions, expires_s)
+            if vector is None:
+                corrupt += 1
+            else:
+                vectors[key] = vector
+        elif tag != crc32(body, crc32(key + head[:_SUMMED_BYTES])):
+            corrupt += 1
+        else:
+            tokens, estimated = (tagged & ~_ESTIMATED, True) if tagged >= _ESTIMATED else (tagged, False)
+            vectors[key] = StoredVector(head, body, dimensions, tokens, estimated, expires_s, None, text)
+    return vectors, corrupt
 
 
 def is_of(key: bytes, vector: StoredVector) -> bool:
