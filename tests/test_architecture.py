@@ -45,7 +45,7 @@ PLANTED = [
         "No start of the API pays for its operators",
     ),
     ("api/app.py", "from embedge.cli.program import main", "Dependencies point inwards"),
-    ("core/request.py", "from embedge.core.admission import Wanted", "No cycles"),
+    ("core/request.py", "from embedge.core.wanted import Wanted", "No cycles"),
     ("new_package/__init__.py", "", "Dependencies point inwards"),
 ]
 

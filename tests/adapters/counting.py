@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedge.core.admission import WantedInput
+from embedge.core.wanted import WantedInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.api import answer_body
-from embedge.core.admission import check_answer_size, check_lengths, check_sizes, want
+from embedge.core.admission import check_answer_size, check_lengths, check_sizes
 from embedge.core.assembly import Embedded
 from embedge.core.metering import COUNTED_TO_THE_END_BYTES
 from embedge.core.request import MAX_REQUEST_TOKENS, Encoding, Tokens
 from embedge.core.vector_codec import encode
+from embedge.core.wanted import want
 from embedge.errors import (
     ContextLengthExceeded,
     EmbedgeError,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.admission import WantedInput
 from embedge.core.assembly import Delivered, billed_tokens, stored_form
 from embedge.core.batching import UpstreamCall
 from embedge.core.metering import credible_tokens
 from embedge.core.vector_codec import MOST_TOKENS
+from embedge.core.wanted import WantedInput
 
 SIZES = st.lists(st.integers(1, 10_000), min_size=1, max_size=8)
 

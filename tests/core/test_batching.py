@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.admission import WantedInput, want
 from embedge.core.batching import pack, plan_calls
 from embedge.core.metering import cost_nano_usd
 from embedge.core.route import CallLimits
+from embedge.core.wanted import WantedInput, want
 from tests.core.samples import request, route, target
 
 if TYPE_CHECKING:

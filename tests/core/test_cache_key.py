@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import embedge
-from embedge.core.admission import want
 from embedge.core.cache_key import Keyring, space_id
 from embedge.core.generations import Generations
 from embedge.core.request import Input, Tokens
 from embedge.core.route import Space
+from embedge.core.wanted import want
 from tests.core.samples import request, route
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from embedge.core.admission import WantedInput
 from embedge.core.vector_codec import StoredVector, encode
+from embedge.core.wanted import WantedInput
 from embedge.errors import (
     BudgetSpent,
     EmbeddingsNotAvailable,

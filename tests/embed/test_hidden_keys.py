@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from embedge import purging
-from embedge.core.admission import want
 from embedge.core.request import EmbeddingRequest
+from embedge.core.wanted import want
 from embedge.errors import ServiceUnavailable
 from tests.embed.world import MODEL, Setup, World, is_right
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedge.core.admission import want
 from embedge.core.cache_key import space_id
 from embedge.core.generations import GENERATIONS, space_part
 from embedge.core.recheck import FREEZING, STEADY, Pace
 from embedge.core.request import EmbeddingRequest, Input
 from embedge.core.vector_codec import FloatVector, encode
+from embedge.core.wanted import want
 from embedge.errors import LimitReached, RefusedByProvider
 from tests.embed.world import MODEL, Deed, Setup, World, is_right, vector_of
 from tests.upstreams.simulated import simulated

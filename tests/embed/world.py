@@ -44,10 +44,10 @@ from tests.fakes import FakeCache, FakeClock, FakeControlTable, FakeLeases, Fake
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from embedge.core.admission import WantedInput
     from embedge.core.assembly import Embedded
     from embedge.core.route import Admit, Route, Storage, Target
     from embedge.core.vector_codec import FloatVector
+    from embedge.core.wanted import WantedInput
 
 DIMENSIONS = 8
 NEVER = Pace(10**9, least_s_between=0, longest_s=1, lives_on=False)

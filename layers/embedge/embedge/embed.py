@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from embedge import leases
-from embedge.core.admission import Wanted, WantedInput, check_answer_size, check_lengths, check_sizes, want
+from embedge.core.admission import check_answer_size, check_lengths, check_sizes
 from embedge.core.allowance import asked, named, within, worse
 from embedge.core.assembly import Embedded, in_order, makers, miscounted_calls, stored_form
 from embedge.core.batching import Plan, plan_calls
@@ -23,6 +23,7 @@ from embedge.core.request import Admission, Call, Principal
 from embedge.core.route import Route
 from embedge.core.routing import choose, has_scope, require_model, require_scope
 from embedge.core.vector_codec import StoredVector
+from embedge.core.wanted import Wanted, WantedInput, want
 from embedge.errors import BudgetSpent, ModelNotAllowed, ServiceUnavailable, TokenRateLimited
 from embedge.ports import Hold, Memory
 from embedge.services import Services

@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from embedge.core.admission import WantedInput
 from embedge.core.route import Target
 from embedge.core.vector_codec import StoredVector
+from embedge.core.wanted import WantedInput
 from embedge.errors import EmbeddingsNotAvailable, EmbedgeError, UpstreamCold, UpstreamRejected, UpstreamUnavailable
 from embedge.upstreams.journey import deadline_passed
 

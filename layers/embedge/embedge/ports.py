@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from embedge.core.admission import WantedInput
 from embedge.core.balance import Claim, Settled
 from embedge.core.conditional_update import ConditionalUpdate, Item, ItemUpdate, Outcome, Refusals
 from embedge.core.findings import Capacity, Unreadable
@@ -19,6 +18,7 @@ from embedge.core.tenant_alarms import Alarm
 from embedge.core.usage import UsageRow
 from embedge.core.usage_record import UsageRecord
 from embedge.core.vector_codec import FloatVector, StoredVector
+from embedge.core.wanted import WantedInput
 
 
 class Clock(Protocol):

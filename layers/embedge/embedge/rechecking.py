@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from embedge.core.admission import Wanted, WantedInput
 from embedge.core.cache_key import space_id
 from embedge.core.metering import cost_nano_usd
 from embedge.core.recheck import Pace, Sampler, agree, asked, finding
 from embedge.core.request import Call
 from embedge.core.route import Route, Target
 from embedge.core.vector_codec import FloatVector, StoredVector
+from embedge.core.wanted import Wanted, WantedInput
 from embedge.ports import Clock, SecondOpinions
 
 # A space is purged no more often than this by one process: a model that never says the same twice would have it

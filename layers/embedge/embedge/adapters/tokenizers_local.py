@@ -7,10 +7,10 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from embedge.adapters import tokenizers_huggingface, tokenizers_tiktoken
-from embedge.core.admission import WantedInput
 from embedge.core.request import EmbeddingRequest, Tokens
 from embedge.core.route import Route, Tokenizer
 from embedge.core.token_inputs import count_ids, decoded
+from embedge.core.wanted import WantedInput
 from embedge.errors import ServiceUnavailable
 
 # Below this many bytes, counting takes less time than handing it to a thread.

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from embedge.core import vector_codec
-from embedge.core.admission import Wanted
 from embedge.core.batching import UpstreamCall
 from embedge.core.gcra import RateState, Tier
 from embedge.core.metering import credible_tokens, estimated_tokens, split_by_size
 from embedge.core.request import Encoding
 from embedge.core.route import Storage
 from embedge.core.vector_codec import FloatVectors, StoredVector
+from embedge.core.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from embedge.core.admission import WantedInput
 from embedge.core.balance import Claim
 from embedge.core.metering import cost_nano_usd
 from embedge.core.route import CallLimits, Route
+from embedge.core.wanted import WantedInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from embedge.core import admission_economics as economics
-from embedge.core.admission import Wanted
 from embedge.core.admission_economics import NO_CHARGE, Prospects, Stakes, StorePrices, StoreUse
 from embedge.core.cache_fuse import CacheFuse
 from embedge.core.metering import BYTES_PER_TOKEN_ESTIMATE, cost_nano_usd, costs_nano_usd
@@ -19,6 +18,7 @@ from embedge.core.repetition import Repetition
 from embedge.core.route import Admit, Route, Storage
 from embedge.core.sightings import MOST_COUNTED, Seen, Sightings
 from embedge.core.vector_codec import StoredVector, packed, stored_bytes
+from embedge.core.wanted import Wanted
 
 _MOST_SCOPES = 1024
 _MANY_BYTES = 1 << 20

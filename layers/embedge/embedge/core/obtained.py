@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from embedge.core.admission import Wanted
 from embedge.core.metering import cost_nano_usd
 from embedge.core.request import Observation
 from embedge.core.vector_codec import StoredVector
+from embedge.core.wanted import Wanted
 from embedge.errors import EmbedgeError
 
 
