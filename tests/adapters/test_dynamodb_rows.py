@@ -1,9 +1,11 @@
 """Is what is counted out of a reply what JSON says is in it?"""
 
 import base64
+import binascii
 from collections.abc import Callable, Sequence
 
 import orjson
+import pybase64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,18 @@ def test_a_value_that_has_not_even_a_whole_header_is_what_json_says(value_bytes:
     body = reply([item(number, value_bytes=value_bytes) for number in range(3)])
     assert without_texts(counted(body, TABLE)) in (None, rows_of(3, value_bytes))
     assert as_json(body, TABLE, lambda: None) == (rows_of(3, value_bytes), ())
+
+
+@given(st.binary(max_size=20) | st.text("AB+/=", max_size=20).map(str.encode))
+def test_what_is_short_is_decoded_by_python_as_what_is_long_is_by_pybase64(text: bytes) -> None:
+    def outcome_of(decode: Callable[[], bytes]) -> bytes | None:
+        try:
+            return decode()
+        except ValueError:
+            return None
+
+    short = outcome_of(lambda: binascii.a2b_base64(text, strict_mode=True))
+    assert short == outcome_of(lambda: pybase64.b64decode(text, None, True))
 
 
 def test_a_line_break_in_a_number_is_no_json_and_no_entry() -> None:

@@ -7,6 +7,7 @@ is read as JSON, which decides on all else; a test holds the one to the other.
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from functools import lru_cache
 from itertools import pairwise
 from struct import Struct
@@ -27,7 +28,7 @@ _Body: TypeAlias = bytes | memoryview
 PROJECTION = "k, v, e"
 # A reply of a few entries is read as JSON sooner than its first entry is looked at.
 _WORTH_COUNTING_BYTES = 1 << 15
-_decoded = pybase64.b64decode  # by place: names take time
+_decoded = pybase64.b64decode  # of what is long; by place, since names take time. What is short, Python decodes sooner
 _END = b']},"UnprocessedKeys":{}}'
 _ATTRIBUTE = rb'"([kve]":\{"[BN]":)"([^"]*)"\}'  # neither base64 nor a number has a backslash
 _FIRST = re.compile(rb"\{" + rb",".join([_ATTRIBUTE] * 3) + rb"\}")
@@ -90,11 +91,11 @@ def _rows(
             raise ValueError
         if not found[expiry].isdigit():
             raise ValueError
-        head, numbers = _decoded(found[value], None, True), _decoded(text, None, True)
+        head, numbers = a2b_base64(found[value], strict_mode=True), _decoded(text, None, True)
         if len(head) < HEAD_BYTES:  # padding: nothing may follow that
             raise ValueError
         as_it_came = text if len(numbers) == whole_bytes else None  # without padding there is one way to write it
-        rows.append((_decoded(found[key], None, True), head, numbers, int(found[expiry]), as_it_came))
+        rows.append((a2b_base64(found[key], strict_mode=True), head, numbers, int(found[expiry]), as_it_came))
         before = before_another
     return rows
 
