@@ -61,9 +61,9 @@ def headers(embedded: Embedded) -> dict[str, str]:
 
 def _vectors(embedded: Embedded) -> list[Part]:
     """Return each vector's numbers. One that stands more than once is written once."""
-    places = list(map(id, embedded.vectors))
-    if len(set(places)) == len(places):
+    if len(set(map(id, embedded.vectors))) == len(embedded.vectors):
         return _written(embedded.vectors, embedded)
+    places = list(map(id, embedded.vectors))
     apart = dict(zip(places, embedded.vectors, strict=True))
     written = dict(zip(apart, _written(list(apart.values()), embedded), strict=True))
     return [written[place] for place in places]
