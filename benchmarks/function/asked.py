@@ -35,10 +35,10 @@ class Case:
 
 MOST_HITS = 2048
 CASES = (
-    Case("one hit", 200, hits=1),
-    Case("100 hits base64", 60, hits=100),
+    Case("one hit", 400, hits=1),
+    Case("100 hits base64", 300, hits=100),
     Case("100 hits float", 40, hits=100, encoding="float"),
-    Case("700 hits base64", 30, hits=700),
+    Case("700 hits base64", 60, hits=700),
     Case("one miss", 80, misses=1),
     Case("100 misses", 30, misses=100),
     Case("mixed 50/50", 30, hits=50, misses=50),

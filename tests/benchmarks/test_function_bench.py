@@ -52,15 +52,15 @@ def test_the_stub_of_dynamodb_updates_as_every_store_must(update: ConditionalUpd
     assert numbers == ((item or {}) if expected is None else expected)
 
 
-def test_the_results_are_medians_and_their_ratio(tmp_path: Path) -> None:
-    ours, naive = [Took(1, 2), Took(2, 3), Took(9, 9)], [Took(6, 7), Took(5, 6), Took(7, 8)]
+def test_the_results_are_medians_and_the_ratio_is_that_of_the_rounds(tmp_path: Path) -> None:
+    ours, naive = [Took(1, 2), Took(2, 3), Took(9, 9)], [Took(6, 7), Took(8, 6), Took(7, 8)]
     write([Result("one hit", ours, naive)], tmp_path / "results.json")
     assert json.loads((tmp_path / "results.json").read_text()) == [
         {
             "case": "one hit",
             "ours_cpu_ms": 2,
-            "naive_cpu_ms": 6,
-            "ratio": 3,
+            "naive_cpu_ms": 7,
+            "ratio": 4,
             "ours_wall_ms": 3,
             "naive_wall_ms": 7,
         }
