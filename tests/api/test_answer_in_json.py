@@ -30,7 +30,8 @@ def test_it_is_to_the_last_character(
     count = len(vectors)
     embedded = Embedded(model, encoding, dimensions, tuple(vectors), count, count, 0, (), 0, (), tier)
     pieces = answer_body.parts(embedded)
-    answer = Answer(200, {}, pieces, answer_body.in_json(embedded, pieces))
+    answer = Answer(200, {}, pieces, answer_body.in_json(embedded, pieces), answer_body.size_bytes(embedded, pieces))
+    assert answer.size_bytes == Answer(200, {}, pieces).size_bytes == len(answer.body())
     assert json.loads(b'"%b"' % b"".join(answer.in_json())) == answer.body().decode()
     assert Answer(200, {}, (answer.body(),)).in_json() == [b"".join(answer.in_json())]
     assert [row["index"] for row in json.loads(answer.body())["data"]] == list(range(count))

@@ -41,7 +41,7 @@ def test_each_input_is_wanted_in_its_place_and_each_key_is_asked_for_once(texts:
     assert [item.content for item in wanted.inputs] == list(texts)
     key_of = {text: item.key for text, item in zip(texts, wanted.inputs, strict=True)}
     distinct = list(dict.fromkeys(texts))
-    assert list(wanted.distinct_keys()) == [key_of[text] for text in distinct]
+    assert list(wanted.distinct_keys) == [key_of[text] for text in distinct]
     misses = wanted.without({key_of[text] for text in known if text in key_of})
     assert [item.content for item in misses] == [text for text in distinct if text not in known]
     assert [item.index for item in misses] == [texts.index(text) for text in distinct if text not in known]

@@ -16,7 +16,7 @@ SECRET = "correct horse battery staple"
 async def guessed(world: World, text: str) -> set[bytes]:
     """Return the keys that one would look under who knows everything but the secret."""
     route = (await world.services.routes.current())[MODEL]
-    return set(want(EmbeddingRequest(MODEL, (text,)), route, "acme").distinct_keys())
+    return set(want(EmbeddingRequest(MODEL, (text,)), route, "acme").distinct_keys)
 
 
 async def test_a_text_is_found_by_who_asks_and_not_by_who_guesses() -> None:

@@ -47,7 +47,7 @@ async def poisoned(setup: Setup = SHARED) -> World:
 async def poison(world: World) -> None:
     """Keep another text's vector under a text's key, as a provider that mixes up a batch leaves it."""
     route, purged = (await world.services.routes.current())[MODEL], await world.purges.current()
-    (key,) = want(EmbeddingRequest(MODEL, ("a",)), route, "acme", purged).distinct_keys()
+    (key,) = want(EmbeddingRequest(MODEL, ("a",)), route, "acme", purged).distinct_keys
     entry = encode(key, vector_of("quite another text"), 7, estimated=False)
     await world.cache.put_many({key: entry}, 9999)
 

@@ -87,7 +87,7 @@ def _held(memory: Memory, wanted: Wanted) -> Mapping[bytes, StoredVector]:
     """Return what is at hand. A route that keeps nothing takes nothing that another has kept either."""
     if wanted.route.admit == "never":
         return {}
-    return memory.held(wanted.distinct_keys(), wanted.route.space.dimensions)
+    return memory.held(wanted.distinct_keys, wanted.route.space.dimensions)
 
 
 async def _caller(call: Call, services: Services) -> Principal:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 JSON = "application/json"
@@ -10,18 +9,19 @@ JSON = "application/json"
 Part: TypeAlias = bytes | memoryview
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """An answer, but for the headers that all of them have.
 
     Its body is `parts`, joined. `escaped`, where it is there, are the same as they stand in a string of JSON, which is
-    how Lambda wants them.
+    how Lambda wants them; `known_bytes`, where it is there, is the length of its body.
     """
 
     status: int
     headers: Mapping[str, str]
     parts: Sequence[Part]
     escaped: Sequence[Part] | None = None
+    known_bytes: int | None = None
 
     def body(self) -> bytes:
         """Return it whole."""
@@ -31,10 +31,10 @@ class Answer:
         """Return the body as it stands in a string of JSON, between the quotes."""
         return [escaped_json(self.body())] if self.escaped is None else self.escaped
 
-    @cached_property
+    @property
     def size_bytes(self) -> int:
         """Return the length of its body."""
-        return sum(map(len, self.parts))
+        return sum(map(len, self.parts)) if self.known_bytes is None else self.known_bytes
 
 
 def escaped_json(text: bytes) -> bytes:

@@ -27,6 +27,19 @@ def parts(embedded: Embedded) -> list[Part]:
     return [*pieces, b"".join(end)]
 
 
+def size_bytes(embedded: Embedded, pieces: Sequence[Part]) -> int:
+    """Return the length of all pieces together; vectors in base64 are of one length, as all have one size."""
+    count = len(embedded.vectors)
+    if embedded.encoding != "base64":
+        return sum(map(len, pieces))
+    return _between_bytes(embedded.encoding, count) + count * len(pieces[1]) + len(pieces[-1])
+
+
+@lru_cache
+def _between_bytes(encoding: Encoding, count: int) -> int:
+    return sum(map(len, _between(encoding, 1 << (count - 1).bit_length())[:count]))
+
+
 def in_json(embedded: Embedded, pieces: Sequence[Part]) -> list[Part]:
     """Return the same pieces as they stand in a string of JSON: numbers have nothing that is written in another way."""
     count = len(embedded.vectors)

@@ -31,7 +31,8 @@ async def carry(embedded: Embedded, carriage: Carriage, call: Call, request_id: 
     """
     headers = answer_body.headers(embedded)
     pieces = answer_body.parts(embedded)
-    answer = Answer(200, headers, pieces, answer_body.in_json(embedded, pieces))
+    size_bytes = answer_body.size_bytes(embedded, pieces)
+    answer = Answer(200, headers, pieces, answer_body.in_json(embedded, pieces), size_bytes)
     if carriage.store is None or answer.size_bytes <= carriage.largest_bytes:
         return answer
     url = await _kept(carriage.store, call, answer.body())

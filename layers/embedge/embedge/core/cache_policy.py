@@ -117,9 +117,9 @@ class CachePolicy:
 
     def weigh(self, wanted: Wanted, tenant: str, held: Collection[bytes] = ()) -> "Weighing":
         """Begin a request. What is `held` in memory needs no store, and says nothing of what one would save."""
-        route, keys = wanted.route, wanted.distinct_keys()
+        route, keys = wanted.route, wanted.distinct_keys
         if held:
-            keys = tuple([key for key in keys if key not in held])
+            keys = [key for key in keys if key not in held]
         return self.weigh_keys(keys, wanted.sizes, Terms.of(route), (None if route.shared else tenant, route.alias))
 
     def weigh_inputs(self, sizes_bytes: Mapping[bytes, int], terms: Terms, scope: tuple[str | None, str]) -> "Weighing":
@@ -166,7 +166,7 @@ class Weighing:
     def found(self, cached: Mapping[bytes, StoredVector]) -> None:
         """Learn what the lookup has brought."""
         hits = [cached[key].tokens for key in self.keys if key in cached]
-        of_hit, of_miss = (economics.half_read_units(size_bytes) for size_bytes in (self._item_bytes, 0))
+        of_hit, of_miss = economics.half_read_units(self._item_bytes), economics.half_read_units(0)
         self._half_reads = of_hit * len(hits) + of_miss * (len(self.keys) - len(hits))
         self._saved_nano_usd = costs_nano_usd(hits, self._terms.value_nano_usd_per_million_tokens)
         if self._learns:

@@ -31,6 +31,8 @@ class HeldVectors:
     def get_all(self, keys: Iterable[bytes], now_s: float) -> dict[bytes, StoredVector]:
         """Return what is held under these keys and has not expired."""
         held = self._held
+        if not held:
+            return {}
         return {key: vector for key in keys if key in held and (vector := self.get(key, now_s)) is not None}
 
     def get(self, key: bytes, now_s: float) -> StoredVector | None:

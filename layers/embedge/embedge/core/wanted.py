@@ -29,9 +29,9 @@ class WantedInput:
 class Wanted:
     """A request that its route can serve: every input in order, duplicates included, in four columns of one length.
 
-    `owner` are the 16 bytes by which a purge knows whose an entry is: half for the tenant, half for the space. Of all
-    inputs, `largest_bytes` is the largest size, `largest_bound` the largest bound of tokens, and `bound_tokens` the sum
-    of these bounds, duplicates included.
+    `owner` are the 16 bytes by which a purge knows whose an entry is: half for the tenant, half for the space.
+    `distinct_keys` are each key once, in the order first seen. Of all inputs, `largest_bytes` is the largest size,
+    `largest_bound` the largest bound of tokens, and `bound_tokens` the sum of these bounds, duplicates included.
     """
 
     request: EmbeddingRequest
@@ -40,6 +40,7 @@ class Wanted:
     owner: bytes
     contents: Sequence[Input]
     keys: Sequence[bytes]
+    distinct_keys: Sequence[bytes]
     sizes_bytes: Sequence[int]
     token_bounds: Sequence[int]
     largest_bytes: int
@@ -55,10 +56,6 @@ class Wanted:
     def sizes(self) -> dict[bytes, int]:
         """Return how many bytes of UTF-8 each input has, by its key."""
         return dict(zip(self.keys, self.sizes_bytes, strict=True))
-
-    def distinct_keys(self) -> tuple[bytes, ...]:
-        """Return each key once, in the order first seen."""
-        return tuple(dict.fromkeys(self.keys))
 
     def without(self, cached: Collection[bytes]) -> tuple[WantedInput, ...]:
         """Return what the cache did not have, each key once, in the order first seen."""
@@ -109,7 +106,9 @@ def want(
     contents, keys, sizes, bounds = _columns(request.inputs, route, keyring)
     largest = max(sizes), max(bounds), sum(bounds)
     dimensions = _dimensions(request, route)
-    return Wanted(request, route, dimensions, keyring.owner, contents, keys, sizes, bounds, *largest)
+    return Wanted(
+        request, route, dimensions, keyring.owner, contents, keys, tuple(dict.fromkeys(keys)), sizes, bounds, *largest
+    )
 
 
 def _columns(contents: Sequence[Input], route: Route, keyring: Keyring) -> _Columns:
