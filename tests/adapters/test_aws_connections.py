@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
 import socket
 import threading
@@ -39,6 +40,10 @@ def request(body: bytes = b"{}") -> bytes:
 
 def answer(body: bytes, more: bytes = b"") -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%b\r\n" % (len(body), more) + body
+
+
+async def answered(connections: Connections, body: bytes) -> bytes:
+    return bytes((await connections.exchange(request(body))).body)
 
 
 def echo(other: Other) -> None:
@@ -248,13 +253,10 @@ def test_a_connection_that_was_closed_while_the_process_was_frozen_is_replaced(k
     with other_side([closing, echo], keys) as there, asyncio.Runner() as runner:
         connections = Connections(there.url, there.trusted)
 
-        async def ask(body: bytes) -> bytes:
-            return bytes((await connections.exchange(request(body))).body)
-
-        assert runner.run(ask(b"first")) == b"first"
+        assert runner.run(answered(connections, b"first")) == b"first"
         freeze.set()
         assert there.done[0].wait(LONGEST_S)
-        assert runner.run(ask(b"second")) == b"second"
+        assert runner.run(answered(connections, b"second")) == b"second"
         assert there.connections == 2
         runner.run(_closed(connections))
 
@@ -507,13 +509,10 @@ def test_what_came_while_the_process_was_frozen_is_nobodys_reply(keys: Path | No
     with other_side([act, echo], keys) as there, asyncio.Runner() as runner:
         connections = Connections(there.url, there.trusted)
 
-        async def ask(body: bytes) -> bytes:
-            return bytes((await connections.exchange(request(body))).body)
-
-        assert runner.run(ask(b"first")) == b"first"
+        assert runner.run(answered(connections, b"first")) == b"first"
         freeze.set()
         assert sent.wait(LONGEST_S)
-        assert runner.run(ask(b"second")) == b"second"
+        assert runner.run(answered(connections, b"second")) == b"second"
         runner.run(_closed(connections))
         assert there.connections == 2
 
@@ -558,6 +557,24 @@ async def test_where_the_handshake_breaks_off_nothing_is_sent(tmp_path: Path, ho
         connections = Connections(there.url.replace("http:", "https:"), proved.trusted)
         with pytest.raises(NotConnected):
             await connections.exchange(request())
+
+
+async def test_a_connection_that_is_reset_before_its_handshake_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+
+    with other_side([], tmp_path) as proved, other_side([lambda other: other.end("by a reset")], None) as there:
+
+        async def connect_and_be_reset(made: socket.socket, address: Any) -> None:
+            await connect(made, address)
+            await over(there, 0)
+
+        monkeypatch.setattr(loop, "sock_connect", connect_and_be_reset)
+        with pytest.raises(NotConnected):
+            await Connections(there.url.replace("http:", "https:"), proved.trusted).exchange(request())
+    gc.collect()  # what was left open is told of now, and is a failure
 
 
 async def test_a_server_that_does_not_connect_in_time_is_not_sent_to(tmp_path: Path) -> None:

@@ -100,3 +100,13 @@ async def test_whose_an_entry_is_and_who_made_it_is_kept_behind() -> None:
     await cache.keep_first({two: second}, 60, provenance=provenance)
     assert {owner for owner, _, _ in behind.marks.values()} == {provenance.owner}
     assert {key: target for key, (_, target, _) in behind.marks.items()} == provenance.targets
+
+
+async def test_what_was_not_made_for_a_key_is_not_held_under_it() -> None:
+    clock = FakeClock()
+    (one, first), (two, second) = entry("one"), entry("two")
+    cache = MemoryCache(FakeCache(clock), clock, 10**6)
+    cache.hold({one: first, two: first}, 60, "acme")
+    assert cache.held([one, two], _DIMENSIONS) == {one: first}
+    cache.hold({two: second}, 60, "acme")
+    assert cache.held([one, two], _DIMENSIONS) == {one: first, two: second}

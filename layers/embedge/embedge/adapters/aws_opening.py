@@ -50,6 +50,7 @@ async def _connected(address: _Address) -> socket.socket:
 async def _secured(connected: socket.socket, host: str, trusted: ssl.SSLContext) -> ssl.SSLSocket:
     loop = asyncio.get_running_loop()
     try:
+        connected.getpeername()  # raises where it was reset meanwhile; Python 3.11 would leave what it wraps open then
         secured = trusted.wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
     except BaseException:
         connected.close()

@@ -19,7 +19,7 @@ def parts(embedded: Embedded) -> list[Part]:
     quote = b'"' if embedded.encoding == "base64" else b""
     count = len(embedded.vectors)
     pieces: list[Part] = [b""] * (2 * count)
-    pieces[::2] = _between(embedded.encoding, 1 << (count - 1).bit_length())[:count]
+    pieces[::2] = _between(embedded.encoding, _room(count))[:count]
     pieces[1::2] = _vectors(embedded)
     usage = {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens}
     tier = b"" if embedded.tier is None else b',"service_tier":' + orjson.dumps(embedded.tier)
@@ -37,16 +37,21 @@ def size_bytes(embedded: Embedded, pieces: Sequence[Part]) -> int:
 
 @lru_cache
 def _between_bytes(encoding: Encoding, count: int) -> int:
-    return sum(map(len, _between(encoding, 1 << (count - 1).bit_length())[:count]))
+    return sum(map(len, _between(encoding, _room(count))[:count]))
 
 
 def in_json(embedded: Embedded, pieces: Sequence[Part]) -> list[Part]:
     """Return the same pieces as they stand in a string of JSON: numbers have nothing that is written in another way."""
     count = len(embedded.vectors)
     escaped = list(pieces)
-    escaped[:-1:2] = _between_in_json(embedded.encoding, 1 << (count - 1).bit_length())[:count]
+    escaped[:-1:2] = _between_in_json(embedded.encoding, _room(count))[:count]
     escaped[-1] = escaped_json(bytes(pieces[-1]))
     return escaped
+
+
+def _room(count: int) -> int:
+    """Return a power of two that is no less: few are kept, and few are made for few."""
+    return 1 << (count - 1).bit_length()
 
 
 @lru_cache
