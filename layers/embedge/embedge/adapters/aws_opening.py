@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from traceback import walk_tb
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ async def _connected(address: _Address) -> socket.socket:
 async def _secured(connected: socket.socket, host: str, trusted: ssl.SSLContext) -> ssl.SSLSocket:
     loop = asyncio.get_running_loop()
     try:
-        connected.getpeername()  # raises where it was reset meanwhile; Python 3.11 would leave what it wraps open then
         secured = trusted.wrap_socket(connected, server_hostname=host, do_handshake_on_connect=False)
-    except BaseException:
+    except BaseException as error:  # it was reset meanwhile
         connected.close()
+        _close_half_wrapped(error)
         raise
     try:
         while True:
@@ -68,6 +69,14 @@ async def _secured(connected: socket.socket, host: str, trusted: ssl.SSLContext)
     except BaseException:
         secured.close()
         raise
+
+
+def _close_half_wrapped(error: BaseException) -> None:
+    """Close what was being wrapped, which Python 3.11 leaves open, and nobody but the error still has."""
+    for frame, _ in walk_tb(error.__traceback__):
+        half_wrapped: object = frame.f_locals.get("self")
+        if isinstance(half_wrapped, ssl.SSLSocket):
+            half_wrapped.close()
 
 
 async def _ready(
