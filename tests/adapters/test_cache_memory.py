@@ -9,7 +9,7 @@ from tests.adapters.test_cache_contract import again, entry
 from tests.fakes import FakeCache, FakeClock
 
 _DIMENSIONS = 4
-_PLACE_BYTES = len(entry("one")[1].body) + OVERHEAD_BYTES
+_PLACE_BYTES = entry("one")[1].size_bytes() + OVERHEAD_BYTES
 
 
 async def test_what_was_read_or_written_is_not_read_again() -> None:

@@ -1,102 +1,111 @@
-"""Is what is counted out of a reply what JSON says is in it?"""
+"""Is what is counted out of a reply what JSON says is in it, and is nothing served that was not written?"""
 
 import base64
-import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import orjson
-import pybase64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embedge.adapters.dynamodb_rows import as_json, counted, read_rows
-from embedge.core.vector_codec import Row
+from embedge.core.vector_codec import Row, StoredVector, decode_all, encode
 
 TABLE = "embedge-cache"
-VALUE_BYTES = 600
+DIMENSIONS = 147
+VALUE_BYTES = 12 + 4 * DIMENSIONS
 NAMES = ("k", "v", "e")
 
 
-def item(number: int, names: tuple[str, ...] = NAMES, value_bytes: int = VALUE_BYTES) -> dict[str, object]:
+def key(number: int) -> bytes:
+    return bytes([number % 256]) * 32
+
+
+VALUES = tuple(
+    encode(key(number), np.full(DIMENSIONS, number, np.float32), number, estimated=False).kept() for number in range(60)
+)
+
+
+def item(number: int, names: tuple[str, ...] = NAMES, value: bytes | None = None) -> dict[str, object]:
     """Return an entry as it travels."""
-    key, value = (base64.b64encode(bytes([number % 256]) * size).decode() for size in (32, value_bytes))
-    whole = {"k": {"B": key}, "v": {"B": value}, "e": {"N": str(1_800_000_000 + number)}, "t": {"S": "stub"}}
+    kept, expires_s = VALUES[number] if value is None else value, str(1_800_000_000 + number)
+    whole = {"k": {"B": text(key(number))}, "v": {"B": text(kept)}, "e": {"N": expires_s}, "t": {"S": "stub"}}
     return {name: whole[name] for name in names}
+
+
+def text(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def reply(items: list[dict[str, object]]) -> bytes:
     return orjson.dumps({"Responses": {TABLE: items}, "UnprocessedKeys": {}})
 
 
-def outcome(read: Callable[[Callable[[], None]], tuple[Sequence[Row], Sequence[bytes]]]) -> object:
+def outcome(read: Callable[[Callable[[], None]], tuple[Iterable[Row], Sequence[bytes]]]) -> object:
     """Return what reading gives, and how often it says that an item is none; or what it raises."""
     told: list[None] = []
     try:
         rows, left = read(lambda: told.append(None))
-        return (without_texts(list(rows)), left), len(told)
+        return (plain(rows), left), len(told)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return type(error)
 
 
-def rows_of(count: int, value_bytes: int = VALUE_BYTES) -> list[Row]:
-    rows = [(bytes([n]) * 32, bytes([n]) * value_bytes, 1_800_000_000 + n) for n in range(count)]
-    return [(key, value[:12], value[12:], expires_s, None) for key, value, expires_s in rows]
+def plain(rows: Iterable[Row] | None) -> list[Row]:
+    """Return rows with texts of their own."""
+    assert rows is not None
+    return [(key, head, bytes(text), expires_s) for key, head, text, expires_s in rows]
 
 
-def without_texts(rows: list[Row] | None) -> list[Row] | None:
-    """Return rows as JSON gives them, after a look at what each value is said to have come as."""
-    for _, _, body, _, text in rows or ():
-        assert text is None or bytes(text) == base64.b64encode(body)
-    return None if rows is None else [(*row[:4], None) for row in rows]
+def rows_of(values: Sequence[bytes]) -> list[Row]:
+    return [
+        (key(number), value[:12], text(value[12:]).encode(), 1_800_000_000 + number)
+        for number, value in enumerate(values)
+    ]
 
 
 @given(st.integers(1, 60), st.permutations(NAMES))
 def test_entries_of_one_size_are_counted_in_whatever_order_their_attributes_come(count: int, names: list[str]) -> None:
-    body = reply([item(number, tuple(names)) for number in range(count)])
-    assert without_texts(counted(body, TABLE)) == rows_of(count)
-    assert as_json(body, TABLE, lambda: None) == (rows_of(count), ())
+    body, expected = reply([item(number, tuple(names)) for number in range(count)]), rows_of(VALUES[:count])
+    assert plain(counted(body, TABLE, told_nothing)) == expected
+    assert as_json(body, TABLE, told_nothing) == (expected, ())
+
+
+def told_nothing() -> None:
+    raise AssertionError("nothing is corrupt")
 
 
 @pytest.mark.parametrize("value_bytes", [12, 13, 599, 600, 601, 6156])
-def test_a_value_comes_with_its_text_where_that_can_be_written_in_one_way(value_bytes: int) -> None:
-    found = counted(reply([item(number, value_bytes=value_bytes) for number in range(3)]), TABLE)
-    assert without_texts(found) == rows_of(3, value_bytes)
-    assert [row[4] is not None for row in found or ()] == [value_bytes % 3 == 0] * 3
+def test_a_value_of_any_size_is_cut_behind_its_header(value_bytes: int) -> None:
+    values = [bytes([number]) * value_bytes for number in range(3)]
+    body = reply([item(number, value=value) for number, value in enumerate(values)])
+    assert plain(counted(body, TABLE, told_nothing)) == rows_of(values)
+    assert as_json(body, TABLE, told_nothing) == (rows_of(values), ())
 
 
 @pytest.mark.parametrize("value_bytes", [0, 1, 8, 9, 11])
 def test_a_value_that_has_not_even_a_whole_header_is_what_json_says(value_bytes: int) -> None:
-    body = reply([item(number, value_bytes=value_bytes) for number in range(3)])
-    assert without_texts(counted(body, TABLE)) in (None, rows_of(3, value_bytes))
-    assert as_json(body, TABLE, lambda: None) == (rows_of(3, value_bytes), ())
-
-
-@given(st.binary(max_size=20) | st.text("AB+/=", max_size=20).map(str.encode))
-def test_what_is_short_is_decoded_by_python_as_what_is_long_is_by_pybase64(text: bytes) -> None:
-    def outcome_of(decode: Callable[[], bytes]) -> bytes | None:
-        try:
-            return decode()
-        except ValueError:
-            return None
-
-    short = outcome_of(lambda: binascii.a2b_base64(text, strict_mode=True))
-    assert short == outcome_of(lambda: pybase64.b64decode(text, None, True))
+    values = [bytes([number]) * value_bytes for number in range(3)]
+    body = reply([item(number, value=value) for number, value in enumerate(values)])
+    found = counted(body, TABLE, told_nothing)
+    assert found is None or plain(found) == rows_of(values)
+    assert as_json(body, TABLE, told_nothing) == (rows_of(values), ())
 
 
 def test_a_line_break_in_a_number_is_no_json_and_no_entry() -> None:
     body = reply([item(number) for number in range(3)]).replace(b"1800000001", b"180000000\n")
-    assert counted(body, TABLE) is None
+    assert counted(body, TABLE, told_nothing) is None
     with pytest.raises(ValueError, match="control character"):
-        as_json(body, TABLE, lambda: None)
+        as_json(body, TABLE, told_nothing)
 
 
 OTHERS = st.sampled_from(
     [
         item(1, ("k", "e")),
         item(2, ("v", "k", "e")),
-        item(3, value_bytes=VALUE_BYTES + 3),
-        item(4, value_bytes=VALUE_BYTES - 1),
+        item(3, value=bytes(VALUE_BYTES + 3)),
+        item(4, value=bytes(VALUE_BYTES - 1)),
         item(5, (*NAMES, "t")),
         {**item(6), "e": {"N": "2"}},
         {**item(7), "e": {"N": " 1800000007"[:10]}},
@@ -111,15 +120,13 @@ OTHERS = st.sampled_from(
 
 
 @given(st.dictionaries(st.integers(0, 59), OTHERS, max_size=3))
-def test_whatever_items_come_counting_says_what_json_says_or_nothing(others: dict[int, dict[str, object]]) -> None:
+def test_whatever_items_come_counting_says_what_json_says(others: dict[int, dict[str, object]]) -> None:
     body = reply([others.get(number, item(number)) for number in range(60)])
-    found = counted(body, TABLE)
-    assert found is None or as_json(body, TABLE, lambda: None) == (without_texts(found), ())
     assert outcome(lambda told: read_rows(body, TABLE, told)) == outcome(lambda told: as_json(body, TABLE, told))
 
 
 @given(st.data())
-def test_whatever_happens_to_a_reply_counting_says_what_json_says_or_nothing(data: st.DataObject) -> None:
+def test_whatever_happens_to_a_reply_nothing_is_served_that_was_not_written(data: st.DataObject) -> None:
     body = bytearray(reply([item(number) for number in range(60)]))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, 900) | st.integers(len(body) - 900, len(body) - 1) | st.integers(0, len(body)))
@@ -128,15 +135,32 @@ def test_whatever_happens_to_a_reply_counting_says_what_json_says_or_nothing(dat
         )
         body[at : at + data.draw(st.sampled_from([0, len(piece), 1]))] = piece
     garbled = bytes(body)
-    found = counted(garbled, TABLE)
-    assert found is None or outcome(lambda told: as_json(garbled, TABLE, told)) == ((without_texts(found), ()), 0)
-    assert outcome(lambda told: read_rows(garbled, TABLE, told)) == outcome(lambda told: as_json(garbled, TABLE, told))
+    by_json, by_counting = (served(read, garbled) for read in (as_json, read_rows))
+    for found, _ in (by_json, by_counting):
+        assert all(vector.kept() == VALUES[entry[0]] for entry, vector in found.items())
+    if by_json != ({}, None):  # else it is no JSON at all, and what each checksum vouches for may be served
+        assert by_counting == by_json
+
+
+def served(
+    read: Callable[[bytes, str, Callable[[], None]], tuple[Iterable[Row], Sequence[bytes]]], body: bytes
+) -> tuple[dict[bytes, StoredVector], int | None]:
+    """Return what can be served of a reply, and how many of its items are corrupt; None where it is no reply."""
+    told: list[None] = []
+    found: dict[bytes, StoredVector] = {}
+    try:
+        rows, _ = read(body, TABLE, lambda: told.append(None))
+        corrupt = decode_all(rows, DIMENSIONS, 0, found)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}, None
+    return found, corrupt + len(told)
 
 
 def test_what_was_not_looked_up_is_told_by_its_keys() -> None:
     left = {"UnprocessedKeys": {TABLE: {"Keys": [{"k": {"B": base64.b64encode(bytes(32)).decode()}}]}}}
     body = orjson.dumps({"Responses": {TABLE: [item(n) for n in range(60)]}, **left})
-    assert read_rows(body, TABLE, lambda: None) == (rows_of(60), [bytes(32)])
+    rows, keys = read_rows(body, TABLE, told_nothing)
+    assert (plain(rows), keys) == (rows_of(VALUES), [bytes(32)])
 
 
 def test_no_byte_between_the_parts_of_any_entry_is_taken_for_granted() -> None:
@@ -147,7 +171,7 @@ def test_no_byte_between_the_parts_of_any_entry_is_taken_for_granted() -> None:
     texts = {at for text in orjson.loads(one[1:]).values() for value in text.values() for at in _places(one, value)}
     for at in set(range(size)) - texts:
         garbled = body[: start + at] + b"?" + body[start + at + 1 :]
-        assert counted(garbled, TABLE) is None, one[at : at + 1]
+        assert counted(garbled, TABLE, told_nothing) is None, one[at : at + 1]
 
 
 def _places(one: bytes, value: str) -> range:

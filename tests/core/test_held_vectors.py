@@ -34,7 +34,7 @@ def vector(number: int, dimensions: int) -> StoredVector:
 
 
 def size_bytes(dimensions: int) -> int:
-    return len(vector(0, dimensions).body) + OVERHEAD_BYTES
+    return vector(0, dimensions).size_bytes() + OVERHEAD_BYTES
 
 
 @given(steps=st.lists(_STEP, max_size=80), places=st.integers(0, 12))

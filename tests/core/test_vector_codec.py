@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.vector_codec import FloatVector, Row, StoredVector, cut, decode, decode_all, encode, packed
+from embedge.core.vector_codec import FloatVector, Row, StoredVector, cut, decode, decode_all, encode, is_of, packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +43,19 @@ def test_the_base64_of_a_value_is_the_embedding_from_its_16th_character_on(store
 def test_the_stored_form_is_this_one_and_what_is_in_caches_stays_readable() -> None:
     key = bytes(range(32))
     stored = encode(key, np.array([1.0, -2.5], np.float32), 7, estimated=True)
-    head, numbers = bytes.fromhex("02000200 07000080"), bytes.fromhex("0000803f 000020c0")
-    assert stored.kept() == head + zlib.crc32(key + head + numbers).to_bytes(4, "little") + numbers
+    head, numbers = bytes.fromhex("03000200 07000080"), bytes.fromhex("0000803f 000020c0")
+    assert stored.kept() == head + sum_of(key + head + base64.b64encode(numbers)) + numbers
+    head = b"\x02" + head[1:]
+    second = decode(key, head + sum_of(key + head + numbers) + numbers, 2)
+    assert second is not None
+    assert (second.floats().tolist(), second.tokens, second.tokens_estimated) == ([1.0, -2.5], 7, True)
+    assert bytes(second.base64()) == bytes(stored.base64())
+    assert decode(key, head + sum_of(key + head + numbers[::-1]) + numbers, 2) is None
+
+
+def sum_of(content: bytes) -> bytes:
+    """Return a checksum as it stands in a header."""
+    return zlib.crc32(content).to_bytes(4, "little")
 
 
 @pytest.mark.parametrize("form", [np.array([[1, 9], [2, 9]], ">f4")[:, 0], np.array([1, 2], np.float64)])
@@ -76,7 +87,7 @@ def test_a_value_is_a_miss_under_another_key_and_at_another_size(stored: StoredV
 @given(st.binary(max_size=64), st.integers(0, 20))
 def test_any_bytes_are_a_miss_or_a_vector_and_never_an_error(value: bytes, dimensions: int) -> None:
     decoded = decode(KEY, value, dimensions)
-    assert decoded is None or decoded.head + decoded.body == value
+    assert decoded is None or decoded.kept() == value
 
 
 def kept(number: int) -> tuple[bytes, bytes]:
@@ -100,46 +111,98 @@ def others(number: int) -> list[tuple[bytes, bytes]]:
     longer = encode(key, np.zeros(5, np.float32), number, estimated=False)
     unsummed = bytes([1]) + value[1:8] + key[:4] + value[12:]
     kinds = [half.kept(), packed(half).kept(), packed(encode(key, numbers, 1, estimated=True)).kept(), longer.kept()]
-    return [(KEY, value), too_long(number), *((key, one) for one in (*kinds, unsummed, b"", value[:11], value + b"0"))]
+    second = second_version(key, value)
+    kinds += [unsummed, second, second[:-1] + b"0", b"", value[:11], value + b"0"]
+    return [(KEY, value), too_long(number), *((key, one) for one in kinds)]
+
+
+def second_version(key: bytes, value: bytes) -> bytes:
+    head, numbers = b"\x02" + value[1:8], value[12:]
+    return head + sum_of(key + head + numbers) + numbers
 
 
 def too_long(number: int) -> tuple[bytes, bytes]:
     """Return what says that it has four numbers, has five, and has the sum of all that."""
     key, value = kept(number)
     head, numbers = value[:8], value[12:] + b"five"
-    return key, head + zlib.crc32(key + head + numbers).to_bytes(4, "little") + numbers
+    return key, head + sum_of(key + head + base64.b64encode(numbers)) + numbers
 
 
 USUAL = st.integers(0, 255).map(kept) | st.builds(damaged, st.integers(0, 255), st.integers(0, 8 * 28 - 1))
 
 
+def row(pair: tuple[bytes, bytes], expires_s: int = 7) -> Row:
+    """Return what is kept under a key as DynamoDB sends it."""
+    key, value = pair
+    return key, value[:12], memoryview(base64.b64encode(value[12:])), expires_s
+
+
+def decoded(rows: Sequence[Row], now_s: float) -> tuple[dict[bytes, StoredVector], int]:
+    found: dict[bytes, StoredVector] = {}
+    corrupt = decode_all(rows, 4, now_s, found)
+    return found, corrupt
+
+
+def each_alone(pairs: Sequence[tuple[bytes, bytes]]) -> tuple[dict[bytes, StoredVector], int]:
+    vectors = [decode(key, value, 4) for key, value in pairs]
+    found = {key: vector for (key, _), vector in zip(pairs, vectors, strict=True) if vector is not None}
+    return found, sum(vector is None for vector in vectors)
+
+
 @pytest.mark.parametrize("other", others(1))
 def test_what_is_not_as_usual_is_decoded_among_many_as_it_is_alone(other: tuple[bytes, bytes]) -> None:
     for pairs in ([other], [kept(2), other], [other, kept(2)], [other, other]):
-        rows = [(key, value[:12], value[12:], 7, None) for key, value in pairs]
-        assert decode_all(rows, 4, 6) == together([decode(key, value, 4) for key, value in pairs], rows)
-        assert decode_all(rows, 4, 7) == ({}, 0), "of what has expired nothing is said"
-
-
-def together(alone: Sequence[StoredVector | None], rows: Sequence[Row]) -> tuple[dict[bytes, StoredVector], int]:
-    found = {row[0]: vector for row, vector in zip(rows, alone, strict=True) if vector is not None}
-    return found, sum(vector is None for vector in alone)
+        rows = [row(pair) for pair in pairs]
+        assert decoded(rows, 6) == each_alone(pairs)
+        assert decoded(rows, 7) == ({}, 0), "of what has expired nothing is said"
 
 
 @given(st.lists(USUAL) | st.lists(USUAL | st.integers(0, 255).flatmap(lambda number: st.sampled_from(others(number)))))
 def test_many_are_decoded_as_each_is(pairs: list[tuple[bytes, bytes]]) -> None:
-    rows = [
-        (key, value[:12], value[12:], 7 + at % 3, memoryview(base64.b64encode(value[12:])))
-        for at, (key, value) in enumerate(pairs)
-    ]
-    alone = [decode(key, head + body, 4, expires_s) for key, head, body, expires_s, _ in rows]
-    valid = [at for at, row in enumerate(rows) if row[3] > 7]
-    found, corrupt = decode_all(rows, 4, 7)
-    assert (found, corrupt) == together([alone[at] for at in valid], [rows[at] for at in valid])
-    assert all(one.expires_s in {row[3] for row in rows if row[0] == key} for key, one in found.items())
+    rows = [row(pair, 7 + at % 3) for at, pair in enumerate(pairs)]
+    valid = [pair for pair, one in zip(pairs, rows, strict=True) if one[3] > 7]
+    found, corrupt = decoded(rows, 7)
+    alone, corrupt_alone = each_alone(valid)
+    assert (found, corrupt) == (alone, corrupt_alone)
     for key, one in found.items():
-        alike = [other for at, other in enumerate(alone) if rows[at][0] == key and other == one]
-        assert bytes(one.base64()) in [other.base64() for other in alike if other is not None]
+        assert one.expires_s in {expires_s for other_key, _, _, expires_s in rows if other_key == key}
+        assert one.floats().tobytes() == alone[key].floats().tobytes()
+        assert bytes(one.base64()) == bytes(alone[key].base64())
+        assert (one.tokens, one.tokens_estimated) == (alone[key].tokens, alone[key].tokens_estimated)
+        assert one.kept() == alone[key].kept()
+
+
+@given(st.integers(0, 255), st.binary(max_size=3), st.integers(0, 24))
+def test_a_text_that_is_not_the_one_that_was_summed_is_corrupt(number: int, piece: bytes, at: int) -> None:
+    key, head, text, expires_s = row(kept(number))
+    garbled = bytearray(text)
+    garbled[at : at + len(piece)] = piece
+    found, corrupt = decoded([(key, head, bytes(garbled), expires_s)], 6)
+    assert (len(found), corrupt) == ((1, 0) if garbled == text else (0, 1))
+
+
+@given(st.integers(0, 255), st.binary(max_size=24))
+def test_what_is_no_base64_is_corrupt_in_whatever_form_an_entry_is(number: int, text: bytes) -> None:
+    rows = [(key, value[:12], text, 7) for key, value in others(number)]
+    found, corrupt = decoded(rows, 6)
+    assert len(found) + corrupt == len(rows)
+    assert all(one.numbers() == base64.b64decode(text) for one in found.values())
+
+
+def test_a_vector_is_the_same_whether_its_numbers_are_there_or_their_base64() -> None:
+    key, value = kept(3)
+    alone, (found, _) = decode(key, value, 4), decoded([row((key, value))], 6)
+    assert alone is not None
+    as_text = found[key]
+    assert (as_text.body, as_text.text) == (None, base64.b64encode(value[12:]))
+    assert (as_text, hash(as_text), as_text.size_bytes()) == (alone, hash(alone), 16)
+    assert (as_text.alone().body, as_text.alone().text) == (value[12:], None)
+    assert as_text.alone() == as_text
+    for vector in (as_text, alone, as_text.alone()):
+        assert is_of(key, vector)
+        assert not is_of(KEY, vector)
+    assert alone != decode(KEY, encode(KEY, alone.floats(), 3, estimated=False).kept(), 4)
+    assert as_text != value
 
 
 def test_the_view_of_a_vector_cannot_be_written_to() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from embedge.adapters.bounded_calls import BoundedCalls
 from embedge.adapters.cache_items import FirstPut, cache_items
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb.type_defs import KeysAndAttributesTypeDef, WriteRequestUnionTypeDef
 
     from embedge.adapters.aws_clients import AwsClients
-    from embedge.core.vector_codec import Row
     from embedge.ports import Clock
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html and
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html, read 2026-11.
@@ -40,6 +39,13 @@ class CacheLimits:
 
     read_limit_s: float
     write_limit_s: float
+
+
+class _Found(NamedTuple):
+    """What a lookup has found so far: vectors of so many dimensions."""
+
+    dimensions: int
+    vectors: dict[bytes, StoredVector]
 
 
 class _LeftOver(Exception):
@@ -67,15 +73,12 @@ class DynamoDbCache:
     async def get_many(self, keys: Sequence[bytes], dimensions: int, tenant: str = "") -> Mapping[bytes, StoredVector]:
         """Return what is kept, checked, under those of the keys that are; a fault is a miss."""
         del tenant
-        rows: list[Row] = []
+        found = _Found(dimensions, {})
         client = await self._client("read")
         if client is not None:
             chunks = _chunks(dict.fromkeys(keys), _KEYS_A_READ)
-            await self._reads.make(self._read(rows, chunk, client) for chunk in chunks)
-        vectors, corrupt = decode_all(rows, dimensions, self._clock.now_s())  # DynamoDB deletes up to two days late
-        for _ in range(corrupt):
-            self._on_fault("corrupt")
-        return vectors
+            await self._reads.make(self._read(found, chunk, client) for chunk in chunks)
+        return found.vectors
 
     async def put_many(
         self, entries: Mapping[bytes, StoredVector], ttl_s: int, tenant: str = "", *, provenance: Provenance = UNKNOWN
@@ -131,21 +134,25 @@ class DynamoDbCache:
             self._on_fault(fault_kind(error, kind))
             return None
 
-    async def _read(self, rows: list[Row], keys: Sequence[bytes], client: DynamoDBClient) -> None:
+    async def _read(self, found: _Found, keys: Sequence[bytes], client: DynamoDBClient) -> None:
         for attempt in range(ATTEMPTS):
             if attempt:
                 await pause(attempt)
-            found, keys = await send(partial(self._batch_get, client, keys), may_pass)
-            rows += found
+            keys = await send(partial(self._batch_get, found, client, keys), may_pass)
             if not keys:
                 return
         raise _LeftOver
 
-    async def _batch_get(self, client: DynamoDBClient, keys: Sequence[bytes]) -> tuple[Sequence[Row], Sequence[bytes]]:
+    async def _batch_get(self, found: _Found, client: DynamoDBClient, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """Add what is found; return the keys that were not looked up."""
         wanted: KeysAndAttributesTypeDef = {"Keys": BinaryKeys("k", keys), "ProjectionExpression": PROJECTION}
         reply = await client.batch_get_item(RequestItems={self._table: wanted})
-        body = cast("dict[str, bytes | memoryview]", reply)["RawBody"]
-        return read_rows(body, self._table, partial(self._on_fault, "corrupt"))
+        body, told = cast("dict[str, bytes | memoryview]", reply)["RawBody"], partial(self._on_fault, "corrupt")
+        rows, left = read_rows(body, self._table, told)
+        now_s = self._clock.now_s()  # DynamoDB deletes what has expired up to two days late
+        for _ in range(decode_all(rows, found.dimensions, now_s, found.vectors)):
+            told()
+        return left
 
     async def _write(
         self, left: dict[bytes, WriteRequestUnionTypeDef], keys: Sequence[bytes], client: DynamoDBClient

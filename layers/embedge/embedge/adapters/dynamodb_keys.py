@@ -39,20 +39,23 @@ class BinaryKeys(Sequence["Mapping[str, Mapping[str, bytes]]"]):
 
     def as_json(self) -> bytes:
         """Return all of them as they travel."""
+        if not self._keys:
+            return b"[]"
         start, end = b'{"%b":{"B":"' % self._attribute.encode(), b'"}}'
-        between = b"%b,%b" % (end, start)
-        texts = between.join(_in_base64(self._keys))
-        return b"[%b%b%b]" % (start, texts, end) if self._keys else b"[]"
+        texts, rest = _in_base64(self._keys)
+        between = b"%b%b,%b" % (rest, end, start)
+        return b"[%b%b%b%b]" % (start, between.join(texts), rest, end)
 
 
-def _in_base64(keys: Sequence[bytes]) -> Iterable[bytes]:
-    """Return each key in base64. Where all are of one size that takes one "=", they are written at once.
+def _in_base64(keys: Sequence[bytes]) -> tuple[Iterable[bytes], bytes]:
+    """Return each key in base64, and what all of them end with. Where all have a size that takes one "=", sooner.
 
-    With a zero behind it such a key takes as many characters, of which only the last is another.
+    With a zero behind it such a key takes as many characters, of which only the last is another: so they are written
+    at once, and cut apart.
     """
-    size = len(keys[0]) if keys else 0
+    size = len(keys[0])
     if size % 3 != _ONE_SHORT or set(map(len, keys)) != {size}:
-        return map(pybase64.b64encode, keys)
+        return map(pybase64.b64encode, keys), b""
     texts = pybase64.b64encode(b"\0".join(keys) + b"\0")
     chars = len(texts) // len(keys)
-    return [b"%b=" % texts[at : at + chars - 1] for at in range(0, len(texts), chars)]
+    return [texts[at : at + chars - 1] for at in range(0, len(texts), chars)], b"="

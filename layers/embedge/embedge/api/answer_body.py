@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import orjson
 import pybase64
@@ -79,22 +80,21 @@ def headers(embedded: Embedded) -> dict[str, str]:
 
 def _vectors(embedded: Embedded) -> list[Part]:
     """Return each vector's numbers. One that stands more than once is written once."""
-    if len(set(map(id, embedded.vectors))) == len(embedded.vectors):
-        return _written(embedded.vectors, embedded)
+    if embedded.encoding == "base64" and embedded.dimensions == embedded.vectors[0].dimensions:
+        texts = [vector.text for vector in embedded.vectors]
+        if all(texts):  # as mostly: all are written already
+            return cast("list[Part]", texts)
     places = list(map(id, embedded.vectors))
-    apart = dict(zip(places, embedded.vectors, strict=True))
-    written = dict(zip(apart, _written(list(apart.values()), embedded), strict=True))
+    written = {
+        place: _written(vector, embedded) for place, vector in dict(zip(places, embedded.vectors, strict=True)).items()
+    }
     return [written[place] for place in places]
 
 
-def _written(vectors: Sequence[StoredVector], embedded: Embedded) -> list[Part]:
-    if embedded.encoding == "base64" and {vector.dimensions for vector in vectors} == {embedded.dimensions}:
-        return [vector.base64() if vector.text is None else vector.text for vector in vectors]
-    return [_written_alone(vector, embedded) for vector in vectors]
-
-
-def _written_alone(vector: StoredVector, embedded: Embedded) -> bytes:
+def _written(vector: StoredVector, embedded: Embedded) -> Part:
     whole = embedded.dimensions == vector.dimensions
+    if embedded.encoding == "base64" and whole:
+        return vector.base64()
     floats = vector.floats() if whole else cut(vector.floats(), embedded.dimensions)
     if embedded.encoding == "base64":
         return pybase64.b64encode(floats.astype("<f4").tobytes())

@@ -165,7 +165,7 @@ class Weighing:
 
     def found(self, cached: Mapping[bytes, StoredVector]) -> None:
         """Learn what the lookup has brought."""
-        hits = [cached[key].tokens for key in self.keys if key in cached]
+        hits = [hit.tokens for key in self.keys if (hit := cached.get(key)) is not None]
         of_hit, of_miss = economics.half_read_units(self._item_bytes), economics.half_read_units(0)
         self._half_reads = of_hit * len(hits) + of_miss * (len(self.keys) - len(hits))
         self._saved_nano_usd = costs_nano_usd(hits, self._terms.value_nano_usd_per_million_tokens)

@@ -51,8 +51,10 @@ class HeldVectors:
     def put_all(self, vectors: Mapping[bytes, StoredVector], tenant: str) -> None:
         """Hold what was read from a store, until the store would expire it."""
         largest_bytes = self._most_bytes // 2 - OVERHEAD_BYTES
+        if largest_bytes <= 0:  # where nothing is to be in memory
+            return
         for key, vector in vectors.items():
-            if len(vector.body) <= largest_bytes or key in self._held:
+            if vector.size_bytes() <= largest_bytes or key in self._held:
                 self.put(key, vector, vector.expires_s, tenant)
 
     def put(self, key: bytes, vector: StoredVector, expires_s: int, tenant: str) -> None:
@@ -62,9 +64,7 @@ class HeldVectors:
         size_bytes = _size_bytes(vector)
         if size_bytes > self._most_bytes // 2:
             return
-        if vector.packed is not None or vector.text is not None:  # for stores and for answers: here they only take room
-            vector = StoredVector(vector.head, vector.body, vector.dimensions, vector.tokens, vector.tokens_estimated)
-        self._held[key] = (vector, expires_s, tenant)
+        self._held[key] = (vector.alone(), expires_s, tenant)
         keys = self._keys_of.get(tenant)
         if keys is None:
             keys = self._keys_of[tenant] = OrderedDict()
@@ -87,4 +87,4 @@ class HeldVectors:
 
 
 def _size_bytes(vector: StoredVector) -> int:
-    return len(vector.body) + OVERHEAD_BYTES
+    return vector.size_bytes() + OVERHEAD_BYTES
