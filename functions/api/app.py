@@ -26,6 +26,8 @@ from embedge.snapshots import BornAnew, runtime_hooks  # noqa: E402
 if TYPE_CHECKING:
     from mangum.types import LambdaContext
 
+    from embedge.api.answer import JsonPieces
+
 # Clients are bound to the loop that they were made on, so it is made before all else, and never by asyncio.run.
 _loop = asyncio.new_event_loop()
 asyncio.set_event_loop(_loop)
@@ -51,7 +53,7 @@ if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
 _answers = BornAnew(_made, EventAnswers.end, _hooks)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | bytes:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | JsonPieces:
     """Answer one REST API event."""
     answer = _answers.now().answer(event, context)
-    return answer if _TAKES_JSON or not isinstance(answer, bytes) else orjson.loads(answer)
+    return answer if _TAKES_JSON or isinstance(answer, dict) else orjson.loads(answer.joined())

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mangum import Mangum
 
-from embedge.api.answer import Answer
+from embedge.api.answer import Answer, JsonPieces
 from embedge.api.app import create_app
 from embedge.api.lane import Lane, as_event_answer
 from embedge.api.runtime_json import OrjsonMarshaller
@@ -145,7 +145,7 @@ def _objects(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 @given(st.recursive(st.text() | st.floats(allow_nan=False) | st.none(), _objects, max_leaves=8))
 def test_json_in_json_is_what_it_was(document: object) -> None:
     body = orjson.dumps(document)
-    written = json.loads(as_event_answer(Answer(200, {}, (body,)), {"a": "b"}))
+    written = json.loads(as_event_answer(Answer(200, {}, (body,)), {"a": "b"}).joined())
     assert written == {
         "statusCode": 200,
         "headers": {"a": "b"},
@@ -193,13 +193,13 @@ def test_an_address_that_asks_too_often_is_told_so_by_both_and_counted_by_both()
     lane = Lane(serving, rates, asyncio.get_event_loop(), _no_fault)
     application = Mangum(create_app(serving, rates), lifespan="off")
     event = _plain(caller)
-    answers = [lane.answer(event, None), orjson.dumps(application(event, cast("Any", None)))]
-    answers += [lane.answer(event, None), orjson.dumps(application(event, cast("Any", None)))]
-    read = [json.loads(answer or b"") for answer in answers]
+    answers = [_whole(lane.answer(event, None)), orjson.dumps(application(event, cast("Any", None)))]
+    answers += [_whole(lane.answer(event, None)), orjson.dumps(application(event, cast("Any", None)))]
+    read = [json.loads(answer) for answer in answers]
     assert [answer["statusCode"] for answer in read] == [200, 200, 429, 429]
     assert read[2]["body"] == read[3]["body"]
     other = {**event, "requestContext": {**event["requestContext"], "identity": {"sourceIp": "192.0.2.7"}}}
-    assert json.loads(lane.answer(other, None) or b"")["statusCode"] == 200
+    assert json.loads(_whole(lane.answer(other, None)))["statusCode"] == 200
 
 
 def test_a_fault_of_our_own_is_an_answer_and_is_told_of() -> None:
@@ -211,8 +211,7 @@ def test_a_fault_of_our_own_is_an_answer_and_is_told_of() -> None:
     told: list[Exception] = []
     caller = Caller(authenticator=Broken())
     answer = Lane(caller.serving, None, asyncio.get_event_loop(), told.append).answer(_plain(caller), None)
-    assert answer is not None
-    assert json.loads(answer)["statusCode"] == 500
+    assert json.loads(_whole(answer))["statusCode"] == 500
     assert [str(error) for error in told] == ["a fault"]
 
 
@@ -232,7 +231,7 @@ def test_a_request_that_was_interrupted_costs_no_later_one_its_answer() -> None:
     asyncio.get_event_loop().call_soon(asyncio.get_event_loop().call_soon, interrupt)
     with pytest.raises(KeyboardInterrupt):
         lane.answer(event, None)
-    assert [json.loads(lane.answer(event, None) or b"")["statusCode"] for _ in range(2)] == [500, 500]
+    assert [json.loads(_whole(lane.answer(event, None)))["statusCode"] for _ in range(2)] == [500, 500]
     assert len(told) == 3
 
 
@@ -241,7 +240,9 @@ def test_the_marshaller_writes_what_json_can_and_leaves_the_rest_to_the_clients_
     assert marshaller.unmarshal_request(b'{"a": 1}') == {"a": 1}
     assert marshaller.unmarshal_request(b"NaN") == (b"NaN", "application/json")
     assert marshaller.marshal_response({"a": "\u00e4"}) == ('{"a":"\u00e4"}'.encode(), "application/json")
-    assert marshaller.marshal_response(b"{}") == (b"{}", "application/json")
+    pieces = JsonPieces([b"{", memoryview(b"}")])
+    assert marshaller.marshal_response(pieces) == (b"{}", "application/json")
+    assert OrjsonMarshaller(_TheirOwn(), in_pieces=True).marshal_response(pieces) == (pieces, "application/json")
     assert marshaller.marshal_response({"a": object()}) == ("plain", "application/json")
 
 
@@ -254,6 +255,11 @@ class _TheirOwn:
     def marshal_response(self, response: object) -> tuple[str, str]:
         assert response
         return "plain", "application/json"
+
+
+def _whole(answer: JsonPieces | None) -> bytes:
+    assert answer is not None
+    return answer.joined()
 
 
 def _no_fault(error: Exception) -> None:
@@ -274,7 +280,7 @@ class _Both:
         given = self.lane.answer(event, context)
         if given is None:
             return None
-        answer, expected = json.loads(given), self._application(event, context)
+        answer, expected = json.loads(given.joined()), self._application(event, context)
         for one in (answer, expected):
             assert one["headers"].pop("openai-processing-ms").isdecimal()
         assert answer == expected

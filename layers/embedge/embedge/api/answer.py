@@ -37,6 +37,17 @@ class Answer:
         return sum(map(len, self.parts)) if self.known_bytes is None else self.known_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class JsonPieces:
+    """JSON as its pieces lie, to be joined or to be sent one after the other."""
+
+    pieces: Sequence[Part]
+
+    def joined(self) -> bytes:
+        """Return it whole."""
+        return b"".join(self.pieces)
+
+
 def escaped_json(text: bytes) -> bytes:
     """Return JSON, in which no control character stands as it is, as it stands in a string of JSON."""
     return text.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mangum import Mangum
     from mangum.types import LambdaContext
 
+    from embedge.api.answer import JsonPieces
     from embedge.api.serving import Serving
 
 
@@ -29,7 +30,7 @@ class EventAnswers:
         self._lane = Lane(serving, self._rates, loop, log_fault)
         self._adapter: Mangum | None = None
 
-    def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | bytes:
+    def answer(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | JsonPieces:
         """Return what Lambda is to return, as JSON or to be made JSON of."""
         answer = self._lane.answer(event, context)
         return self._whole()(event, context) if answer is None else answer

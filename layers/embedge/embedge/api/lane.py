@@ -20,7 +20,7 @@ import orjson
 import pybase64
 
 from embedge.api.address_refusal import is_exempt, too_often
-from embedge.api.answer import JSON, Answer
+from embedge.api.answer import JSON, Answer, JsonPieces
 from embedge.api.deadline import seconds_left
 from embedge.api.embeddings import Asked, answered, refused
 from embedge.api.error_table import error_answer
@@ -55,7 +55,7 @@ class Lane:
         self._loop = loop
         self._on_fault = on_fault
 
-    def answer(self, event: Event, context: object) -> bytes | None:
+    def answer(self, event: Event, context: object) -> JsonPieces | None:
         """Return what Lambda is to return, as JSON, or None where the framework has to be asked."""
         started = time.perf_counter()
         asked = self._asked(event, context) if _is_call(event) else None
@@ -196,11 +196,11 @@ def _headers_of(answer: Answer, request_id: str, spent_ms: int) -> dict[str, str
     }
 
 
-def as_event_answer(answer: Answer, headers: Mapping[str, str]) -> bytes:
+def as_event_answer(answer: Answer, headers: Mapping[str, str]) -> JsonPieces:
     """Return the JSON that API Gateway is to be given.
 
     The body is JSON inside of JSON, and the most of it is vectors, in which nothing has to be escaped once more: so
     those parts are not even looked at.
     """
     start = orjson.dumps({"statusCode": answer.status, "headers": headers, "multiValueHeaders": {}})[:-1]
-    return b"".join((start, b',"body":"', *answer.in_json(), b'","isBase64Encoded":false}'))
+    return JsonPieces([start + b',"body":"', *answer.in_json(), b'","isBase64Encoded":false}'])

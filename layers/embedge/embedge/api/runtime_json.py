@@ -10,47 +10,49 @@ from typing import Any, Protocol, cast
 
 import orjson
 
-_JSON = "application/json"
+from embedge.api.answer import JSON, JsonPieces
+from embedge.api.runtime_post import post_in_pieces
 
 
 class Marshaller(Protocol):
     """What the runtime client has for this."""
 
-    def unmarshal_request(self, request: bytes, content_type: str = _JSON) -> object:
+    def unmarshal_request(self, request: bytes, content_type: str = JSON) -> object:
         """Return the event."""
         ...
 
-    def marshal_response(self, response: object) -> tuple[str | bytes, str]:
+    def marshal_response(self, response: object) -> tuple[str | bytes | JsonPieces, str]:
         """Return what a handler returned, as it is sent, and its type."""
         ...
 
 
 class OrjsonMarshaller:
-    """The same, by orjson. Bytes are an answer that is JSON already."""
+    """The same, by orjson. What comes in pieces is JSON already."""
 
-    def __init__(self, plain: Marshaller) -> None:
-        """Take the client's own."""
+    def __init__(self, plain: Marshaller, *, in_pieces: bool = False) -> None:
+        """Take the client's own, and whether it takes pieces."""
         self._plain = plain
+        self._in_pieces = in_pieces
 
-    def unmarshal_request(self, request: bytes, content_type: str = _JSON) -> object:
+    def unmarshal_request(self, request: bytes, content_type: str = JSON) -> object:
         """Return the event."""
         try:
             return orjson.loads(request)
         except ValueError:
             return self._plain.unmarshal_request(request, content_type)
 
-    def marshal_response(self, response: object) -> tuple[str | bytes, str]:
+    def marshal_response(self, response: object) -> tuple[str | bytes | JsonPieces, str]:
         """Return what a handler returned, as it is sent, and its type."""
-        if isinstance(response, bytes):
-            return response, _JSON
+        if isinstance(response, JsonPieces):
+            return response if self._in_pieces else response.joined(), JSON
         try:
-            return orjson.dumps(response), _JSON
+            return orjson.dumps(response), JSON
         except TypeError:
             return self._plain.marshal_response(response)
 
 
 def speed_up_runtime_client() -> bool:
-    """Put it in the client's place, and tell whether that was done: only then may a handler return bytes."""
+    """Put it in the client's place, and tell whether that was done: only then may a handler return JSON in pieces."""
     try:
         client: Any = import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
         plain = client.marshaller
@@ -58,5 +60,5 @@ def speed_up_runtime_client() -> bool:
         return False
     if not all(callable(getattr(plain, name, None)) for name in ("unmarshal_request", "marshal_response")):
         return False
-    client.marshaller = OrjsonMarshaller(cast("Marshaller", plain))
+    client.marshaller = OrjsonMarshaller(cast("Marshaller", plain), in_pieces=post_in_pieces())
     return True
