@@ -46,6 +46,11 @@ CASES = (
     Case("401", 200, hits=1, who="unknown", status=401),
     Case("429", 200, hits=1, who="exhausted", status=429),
 )
+FROM_MEMORY = (
+    Case("one, memory", 400, hits=1),
+    Case("100, memory", 300, hits=100),
+    Case("100 float, memory", 40, hits=100, encoding="float"),
+)
 FIRST = Case("first request", 1, hits=1)
 
 

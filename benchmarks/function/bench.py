@@ -12,10 +12,10 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.function.artifact import build
-from benchmarks.function.asked import CASES, FIRST, Case, filling
+from benchmarks.function.asked import CASES, FIRST, FROM_MEMORY, Case, filling
 from benchmarks.function.environment import Environment, Took
 from benchmarks.function.results import HEAD, Result, write
-from benchmarks.function.sides import Cloud, Side, both
+from benchmarks.function.sides import MEMORY, Cloud, Side, both
 
 _STARTS = 12
 _NOTHINGS = 400
@@ -30,8 +30,15 @@ def main() -> None:
     with both(build()) as (ours, naive, cloud, logs):
         bench = Bench(ours, naive, cloud, logs)
         share = 8 if arguments.quick else 1
-        chosen = [case for case in CASES if arguments.only in (None, case.name)]
-        results = bench.cases([replace(case, rounds=max(3, case.rounds // share)) for case in chosen])
+        chosen, of_memory = (
+            [
+                replace(case, rounds=max(3, case.rounds // share))
+                for case in cases
+                if arguments.only in (None, case.name)
+            ]
+            for cases in (CASES, FROM_MEMORY)
+        )
+        results = bench.cases(chosen) + bench.from_memory(of_memory)
         results += [] if arguments.only else bench.lives(max(3, _STARTS // share))
         client_ms = bench.client_ms(_NOTHINGS // share)
     print(HEAD)
@@ -53,22 +60,25 @@ class Bench:
 
     def cases(self, cases: Sequence[Case]) -> list[Result]:
         """Ask two warm environments for each case in turn."""
-        environments = [self._start(side) for side in self._sides]
+        return self._in_turn(self._sides, cases) if cases else []
+
+    def from_memory(self, cases: Sequence[Case]) -> list[Result]:
+        """Do so where ours keeps in memory what it has read, as it does unless told otherwise."""
+        ours, naive = self._sides
+        variables = {name: value for name, value in ours.program.variables.items() if name != MEMORY}
+        keeping = replace(ours, program=replace(ours.program, name="ours-from-memory", variables=variables))
+        return self._in_turn((keeping, naive), cases) if cases else []
+
+    def _in_turn(self, sides: tuple[Side, Side], cases: Sequence[Case]) -> list[Result]:
+        environments = [self._start(side) for side in sides]
         try:
             for body in filling():
-                for side, environment in zip(self._sides, environments, strict=True):
+                for side, environment in zip(sides, environments, strict=True):
                     _ask(environment, side, Case("filling", rounds=1), body)
-            return [self._case(case, environments) for case in cases]
+            return [_case(case, sides, environments) for case in cases]
         finally:
             for environment in environments:
                 environment.close()
-
-    def _case(self, case: Case, environments: list[Environment]) -> Result:
-        took: tuple[list[Took], list[Took]] = ([], [])
-        for _ in range(case.rounds + _LOADING):
-            for side, environment, took_by_it in zip(self._sides, environments, took, strict=True):
-                took_by_it.append(_ask(environment, side, case, case.body()))
-        return Result(case.name, *(by_it[_LOADING:] for by_it in took))
 
     def lives(self, starts: int) -> list[Result]:
         """Start, ask once, and ask again after a freeze in which the servers have closed every connection."""
@@ -107,6 +117,14 @@ class Bench:
 
     def _start(self, side: Side) -> Environment:
         return Environment(side.program, self._logs / f"{side.program.name}.log")
+
+
+def _case(case: Case, sides: tuple[Side, Side], environments: Sequence[Environment]) -> Result:
+    took: tuple[list[Took], list[Took]] = ([], [])
+    for _ in range(case.rounds + _LOADING):
+        for side, environment, took_by_it in zip(sides, environments, took, strict=True):
+            took_by_it.append(_ask(environment, side, case, case.body()))
+    return Result(case.name, *(by_it[_LOADING:] for by_it in took))
 
 
 def _ask(environment: Environment, side: Side, case: Case, body: bytes) -> Took:

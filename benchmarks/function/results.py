@@ -42,7 +42,7 @@ class Result:
         reached = "" if target is None else f"{target:7.1f}  {'reached' if self.ratio() >= target else 'missed'}"
         walls = f"{_wall_ms(self.ours):9.2f} {_wall_ms(self.naive):9.2f}"
         return (
-            f"{self.case:16} {_spread(self.ours):>21} {_spread(self.naive):>23} {self.ratio():6.1f} {walls} {reached}"
+            f"{self.case:17} {_spread(self.ours):>20} {_spread(self.naive):>23} {self.ratio():6.1f} {walls} {reached}"
         ).rstrip()
 
     def row(self) -> dict[str, str | float]:
@@ -57,7 +57,7 @@ class Result:
         }
 
 
-HEAD = f"{'CPU, ms (quartiles)':16} {'ours':>17} {'naive':>23} {'ratio':>6} {'wall':>9} {'wall':>9} {'target':>7}"
+HEAD = f"{'CPU, ms (quartiles)':17} {'ours':>17} {'naive':>23} {'ratio':>6} {'wall':>9} {'wall':>9} {'target':>7}"
 
 
 def write(results: Sequence[Result], file: Path) -> None:

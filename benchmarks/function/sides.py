@@ -29,6 +29,7 @@ from embedge.settings import Settings
 from embedge.verification import ROUTES
 
 _SECRET = "naive-and-secret-naive-and-secret"
+MEMORY = "EMBEDGE_MEMORY_CACHE_BYTES"
 _FAR_OFF_US = 1 << 60
 
 
@@ -90,7 +91,7 @@ def _ours(built: Built, cloud: Cloud, folder: Path) -> Side:
         "EMBEDGE_LEDGER_TABLE": "ledger",
         "EMBEDGE_CACHE_TABLE": "cache",
         "EMBEDGE_ANSWERS_BUCKET": "answers",
-        "EMBEDGE_MEMORY_CACHE_BYTES": "1",  # every hit comes from the table, as the naive function's does
+        MEMORY: "1",  # every hit comes from the table, as the naive function's does
         "EMBEDGE_DEFAULT_REQUESTS_PER_MINUTE": "100000000",
         "EMBEDGE_REQUESTS_PER_SECOND_PER_ADDRESS": "0",  # all come from one
         "EMBEDGE_DEFAULT_TOKENS_PER_MINUTE": "100000000000",
