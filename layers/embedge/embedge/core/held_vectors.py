@@ -30,23 +30,25 @@ class HeldVectors:
 
     def get_all(self, keys: Iterable[bytes], now_s: float) -> dict[bytes, StoredVector]:
         """Return what is held under these keys and has not expired."""
-        held = self._held
+        held, found = self._held, dict[bytes, StoredVector]()
         if not held:
-            return {}
-        return {key: vector for key in keys if key in held and (vector := self.get(key, now_s)) is not None}
+            return found
+        for key in keys:
+            one = held.get(key)
+            if one is None:
+                continue
+            vector, expires_s, tenant = one
+            if expires_s <= now_s:
+                self._drop(key)
+                continue
+            held.move_to_end(key)
+            self._keys_of[tenant].move_to_end(key)
+            found[key] = vector
+        return found
 
     def get(self, key: bytes, now_s: float) -> StoredVector | None:
         """Return what is held under a key and has not expired."""
-        held = self._held.get(key)
-        if held is None:
-            return None
-        vector, expires_s, tenant = held
-        if expires_s <= now_s:
-            self._drop(key)
-            return None
-        self._held.move_to_end(key)
-        self._keys_of[tenant].move_to_end(key)
-        return vector
+        return self.get_all((key,), now_s).get(key)
 
     def put_all(self, vectors: Mapping[bytes, StoredVector], tenant: str) -> None:
         """Hold what was read from a store, until the store would expire it."""
