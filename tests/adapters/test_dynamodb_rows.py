@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.adapters.dynamodb_rows import as_json, counted, read_rows
+from embedge.adapters.dynamodb_rows import _alike, as_json, counted, read_rows
 from embedge.core.vector_codec import Row, StoredVector, decode_all, encode
 
 TABLE = "embedge-cache"
@@ -100,6 +100,21 @@ def test_a_line_break_in_a_number_is_no_json_and_no_entry() -> None:
         as_json(body, TABLE, told_nothing)
 
 
+@pytest.mark.parametrize("expiry", ["", "1" * 5_000])
+def test_an_expiry_that_is_no_number_or_none_that_python_reads_costs_its_entry_alone(expiry: str) -> None:
+    body = reply([{**item(number), "e": {"N": expiry}} for number in range(60)])
+    assert counted(body, TABLE, told_nothing) is not None
+    nothing = ((list[Row](), ()), 60)
+    assert outcome(lambda told: read_rows(body, TABLE, told)) == nothing
+    assert outcome(lambda told: as_json(body, TABLE, told)) == nothing
+
+
+def test_for_entries_of_different_sizes_no_expression_is_compiled() -> None:
+    body, before = reply([item(number, value=bytes(700 + number)) for number in range(60)]), _alike.cache_info()
+    assert counted(body, TABLE, told_nothing) is None
+    assert _alike.cache_info() == before
+
+
 OTHERS = st.sampled_from(
     [
         item(1, ("k", "e")),
@@ -112,6 +127,8 @@ OTHERS = st.sampled_from(
         {**item(10), "e": {"N": "18000000x7"}},
         {**item(8), "v": {"B": "A" * (VALUE_BYTES // 3 * 4 - 1) + "\\"}},
         {**item(11), "v": {"B": "A" * 14 + "==" + "A" * (VALUE_BYTES // 3 * 4 - 16)}},
+        {**item(12), "k": {"B": "=" * 44}},
+        {**item(13), "v": {"B": "=" * (VALUE_BYTES // 3 * 4)}},
         {**item(9), "v": {"S": item(9)["v"]}},
         {"k": {"B": ""}},
         {},
@@ -172,6 +189,28 @@ def test_no_byte_between_the_parts_of_any_entry_is_taken_for_granted() -> None:
     for at in set(range(size)) - texts:
         garbled = body[: start + at] + b"?" + body[start + at + 1 :]
         assert counted(garbled, TABLE, told_nothing) is None, one[at : at + 1]
+
+
+def test_no_byte_before_the_first_entry_or_after_the_last_is_taken_for_granted() -> None:
+    body = reply([item(number) for number in range(60)])
+    start, end = body.index(b"[") + 1, body.rindex(b"]")
+    for at in (*range(start), *range(end, len(body))):
+        garbled = body[:at] + b"?" + body[at + 1 :]
+        assert counted(garbled, TABLE, told_nothing) is None, at
+
+
+@pytest.mark.parametrize("expiry", [{"e": {"B": "1800000000"}}, {"k": {"N": "1800000000"}}])
+def test_entries_that_all_lack_an_attribute_are_what_json_says(expiry: dict[str, object]) -> None:
+    body = reply([{**item(number, ("v", "k")), **expiry} for number in range(60)])
+    assert outcome(lambda told: read_rows(body, TABLE, told)) == outcome(lambda told: as_json(body, TABLE, told))
+
+
+@pytest.mark.parametrize("garbled", [{"k": {"B": "=" * 44}}, {"v": {"B": "=" * len(text(VALUES[0]))}}])
+def test_an_entry_whose_key_or_header_is_no_base64_costs_no_other(garbled: dict[str, object]) -> None:
+    others = [item(number) for number in range(60) if number != 7]
+    body = reply([*others[:7], {**item(7), **garbled}, *others[7:]])
+    assert counted(body, TABLE, told_nothing) is not None
+    assert served(read_rows, body) == (served(read_rows, reply(others))[0], 1)
 
 
 def _places(one: bytes, value: str) -> range:

@@ -52,11 +52,13 @@ def counted(body: _Body, table: str, on_corrupt: Callable[[], None]) -> Iterator
     names = (first[1], first[3], first[5])
     if set(names) != {_KEY, _VALUE, _EXPIRY}:
         return None
+    entries = memoryview(body)[len(start) : -len(_END)]
+    size_bytes = first.end() - first.start() + 1  # with its comma
+    if (len(entries) + 1) % size_bytes:  # as mostly where they are packed: no expression is compiled for those
+        return None
     key, value, expiry = map(names.index, (_KEY, _VALUE, _EXPIRY))
     alike = _alike(names, (len(first[2]), len(first[4]), len(first[6])), value)
-    entries = memoryview(body)[len(start) : -len(_END)]
     found = [] if alike is None else alike.findall(entries)
-    size_bytes = first.end() - first.start() + 1  # with its comma
     if len(found) * size_bytes != len(entries) + 1:
         return None
     text_at = first.start(2 * value + 2) - len(start) + _HEAD_CHARS
@@ -82,10 +84,11 @@ def _rows(
     for entry in found:
         try:
             its_key, head = a2b_base64(entry[key], strict_mode=True), a2b_base64(entry[value], strict_mode=True)
-        except ValueError:
+            expires_s = int(entry[expiry])
+        except ValueError:  # no base64, or no digit, or more than Python reads
             on_corrupt()
         else:
-            yield its_key, head, entries[at : at + chars], int(entry[expiry])
+            yield its_key, head, entries[at : at + chars], expires_s
         at += step
 
 
