@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from embedge.api import runtime_post
 from embedge.api.answer import JsonPieces, Part
+from embedge.api.runtime_json import speed_up_runtime_client
 from embedge.api.runtime_post import RuntimeApi, post_in_pieces
 
 if TYPE_CHECKING:
@@ -622,7 +623,7 @@ def test_what_is_not_in_pieces_goes_the_clients_own_way(
     with served() as there:
         client = _patched(monkeypatch, there.address)
         assert client.post_invocation_result("id", result, *further) == "what the client returns"
-    assert client.plainly == [("id", result, *(further or ("application/json",)))]
+    assert client.plainly == [("id", result, *(further or ("by default",)))]
     assert client.plainly[0][1] is result
 
 
@@ -632,6 +633,67 @@ def test_what_the_clients_own_way_raises_for_another_answer_is_raised(monkeypatc
     with pytest.raises(_RefusedError):
         client.post_invocation_result("id", b"{}", "application/json", None)
     assert len(client.plainly) == 1
+
+
+class _Marshaller:
+    """The client's own, which nothing here asks."""
+
+    unmarshal_request = marshal_response = callable
+
+
+@pytest.mark.parametrize("posts", [True, False])
+def test_only_a_client_that_posts_in_pieces_is_given_pieces(posts: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 (either)
+    further = {"post_invocation_result": _Client.post_invocation_result} if posts else {}
+    client: Any = type("LambdaRuntimeClient", (), {"marshaller": _Marshaller(), **further})
+    _put(monkeypatch, client)
+    assert speed_up_runtime_client()
+    given = client.marshaller.marshal_response(ANSWER)
+    assert given == (ANSWER if posts else ANSWER.joined(), "application/json")
+
+
+class _Later:
+    """A client as it may be some day: one that tells other things, by their names, and keeps its address elsewhere."""
+
+    lambda_runtime_address: str
+
+    def __init__(self) -> None:
+        self.plainly: list[object] = []
+
+    def post_invocation_result(self, *told: object, **named: object) -> None:
+        self.plainly += [*told, *named.items()]
+
+
+def test_a_client_that_tells_more_or_in_another_way_gets_the_answer_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = type("LambdaRuntimeClient", (_Later,), {})
+    _put(monkeypatch, client)
+    assert post_in_pieces()
+    whole, later = b'{"body":"abc"}', client()
+    later.post_invocation_result("id", ANSWER, "application/json", None)
+    assert later.plainly == ["id", whole, "application/json", None]
+    with served() as there:
+        for told, named in (
+            (("id", ANSWER, "application/json", None, "tenant"), {}),
+            (("id", ANSWER, "application/json"), {"invocation_id": None}),
+            ((), {"invoke_id": "id", "result_data": ANSWER}),
+            (("id",), {"result_data": ANSWER}),
+            ((ANSWER,), {}),
+        ):
+            later = client()
+            later.lambda_runtime_address = there.address
+            later.post_invocation_result(*told, **named)
+            expected = [*told, *named.items()]
+            assert later.plainly == [_joined(one) for one in expected]
+    assert there.posted == []
+
+
+def _joined(told: object) -> object:
+    match told:
+        case JsonPieces():
+            return told.joined()
+        case (str(name), JsonPieces() as pieces):
+            return name, pieces.joined()
+        case _:
+            return told
 
 
 @pytest.mark.parametrize("theirs", [None, type("LambdaRuntimeClient", (), {})])
