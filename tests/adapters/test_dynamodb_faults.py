@@ -190,6 +190,26 @@ async def test_rows_that_are_no_entries_are_misses_and_counted_and_the_others_ar
         assert tried.faults == ["corrupt"] * 3
 
 
+async def test_an_entry_that_is_not_what_was_written_is_counted_and_one_that_has_expired_is_not() -> None:
+    rows = Rows(lambda _: [])
+
+    def answer(operation: str, arguments: dict[str, Any]) -> Answer:
+        reply: Any = rows.answer(operation, arguments)
+        _, other, _, expired, both = reply.body["Responses"]["t"]
+        for row in (other, both):
+            row["v"]["B"] = row["v"]["B"][:-4] + "AAA="
+        for row in (expired, both):
+            row["e"]["N"] = "1"
+        return reply
+
+    async with cache_over(answer) as tried:
+        first, _, third, *_ = entries(5)
+        assert await tried.cache.get_many(list(entries(5)), _DIMENSIONS) == {
+            key: entries(5)[key] for key in (first, third)
+        }
+        assert tried.faults == ["corrupt"]
+
+
 async def test_an_item_without_a_vector_is_a_miss_and_no_fault() -> None:
     rows = Rows(lambda _: [])
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from embedge.api.answer_body import parts
 from embedge.core.assembly import Embedded
-from embedge.core.vector_codec import StoredVector, encode
+from embedge.core.vector_codec import StoredVector, decode_all, encode
 
 if TYPE_CHECKING:
     from embedge.core.request import Encoding
@@ -42,6 +42,22 @@ def test_a_base64_hit_of_full_size_is_answered_without_decoding_a_single_vector(
     for other in (replace(whole, encoding="float"), replace(whole, dimensions=4)):
         with pytest.raises(AssertionError, match="decoded"):
             parts(other)
+
+
+@given(
+    st.lists(st.integers(0, 2), min_size=1, max_size=6), st.sampled_from(("base64", "float")), st.sampled_from((5, 3))
+)
+def test_one_answer_may_have_vectors_of_every_form(forms: list[int], encoding: Encoding, dimensions: int) -> None:
+    fresh = encode(bytes(32), np.array([0, 1, 2, 3, 0.5], np.float32), 1, estimated=False)
+    found: dict[bytes, StoredVector] = {}
+    as_text = memoryview(fresh.text or b"")
+    assert decode_all([(bytes(32), fresh.head, as_text, 7)], 5, 6, found) == 0
+    every = (fresh, found[bytes(32)], fresh.alone())
+    written = [
+        b"".join(parts(Embedded("m", encoding, dimensions, tuple(vectors), 1, 1, 0, (), 0, ())))
+        for vectors in ([every[form] for form in forms], [fresh] * len(forms))
+    ]
+    assert written[0] == written[1]
 
 
 @given(

@@ -18,6 +18,8 @@ from embedge.core.vector_codec import FloatVector, Row, StoredVector, cut, decod
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from embedge.core.route import Storage
+
 KEY = hashlib.sha256(b"a key").digest()
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 VECTORS = st.lists(NUMBERS, min_size=1, max_size=40).map(lambda numbers: np.array(numbers, np.float32))
@@ -114,6 +116,34 @@ def others(number: int) -> list[tuple[bytes, bytes]]:
     second = second_version(key, value)
     kinds += [unsummed, second, second[:-1] + b"0", b"", value[:11], value + b"0"]
     return [(KEY, value), too_long(number), *((key, one) for one in kinds)]
+
+
+@pytest.mark.parametrize("number", [0, 1, 255])
+def test_what_is_summed_rightly_but_of_no_right_size_or_form_is_a_miss(number: int) -> None:
+    key, value = kept(number)
+    halves = encode(key, np.zeros(4, np.float32), 1, estimated=False, storage="f16").kept()
+    assert decode(*too_long(number), 4) is None
+    assert decode(key, b"\x01" + value[1:8] + key[:4] + value[12:], 4) is not None
+    assert decode(key, b"\x01" + halves[1:8] + key[:4] + halves[12:], 4) is None
+    assert decode(key, second_version(key, value + b"four"), 4) is None
+
+
+def test_vectors_whose_headers_do_not_tell_them_apart_are_unequal() -> None:
+    key, value = kept(1)
+    unsummed = b"\x01" + value[1:8] + key[:4]
+    one, same, other = (decode(key, unsummed + numbers, 4) for numbers in (value[12:], value[12:], bytes(16)))
+    assert one is not None
+    assert (one, hash(one)) == (same, hash(same))
+    assert one != other
+
+
+@pytest.mark.parametrize("storage", ["f32", "f16"])
+def test_what_is_alone_has_nothing_of_what_only_a_store_or_an_answer_needs(storage: Storage) -> None:
+    smaller = packed(encode(KEY, np.zeros(4, np.float32), 1, estimated=True, storage=storage))
+    assert smaller.packed is not None
+    alone = smaller.alone()
+    assert (alone.packed, alone.text) == (None, None)
+    assert (alone, alone.tokens, alone.tokens_estimated) == (smaller, 1, True)
 
 
 def second_version(key: bytes, value: bytes) -> bytes:
