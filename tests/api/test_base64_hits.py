@@ -50,7 +50,7 @@ def test_a_base64_hit_of_full_size_is_answered_without_decoding_a_single_vector(
 def test_one_answer_may_have_vectors_of_every_form(forms: list[int], encoding: Encoding, dimensions: int) -> None:
     fresh = encode(bytes(32), np.array([0, 1, 2, 3, 0.5], np.float32), 1, estimated=False)
     found: dict[bytes, StoredVector] = {}
-    as_text = memoryview(fresh.text or b"")
+    as_text = memoryview(fresh.encoded or b"")
     assert decode_all([(bytes(32), fresh.head, as_text, 7)], 5, 6, found) == 0
     every = (fresh, found[bytes(32)], fresh.alone())
     written = [

@@ -92,15 +92,15 @@ def test_what_is_counted_is_at_least_what_is_taken(dimensions: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "stored", [packed(vector(1, 1536)), replace(vector(1, 1536), text=memoryview(b"a whole reply")[2:7])]
+    "stored", [packed(vector(1, 1536)), replace(vector(1, 1536), encoded=memoryview(b"a whole reply")[2:7])]
 )
 def test_what_only_a_store_or_an_answer_needs_takes_no_room(stored: StoredVector) -> None:
     held = HeldVectors(10**6)
-    assert (stored.packed, stored.text) != (None, None)
+    assert (stored.packed, stored.encoded) != (None, None)
     held.put(key(1), stored, 10, "a")
     found = held.get(key(1), 0)
     assert found is not None
-    assert (found, found.packed, found.text) == (stored, None, None)
+    assert (found, found.packed, found.encoded) == (stored, None, None)
 
 
 def test_of_several_keys_what_is_held_and_has_not_expired_is_found_and_was_used_last() -> None:

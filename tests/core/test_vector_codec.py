@@ -142,7 +142,7 @@ def test_what_is_alone_has_nothing_of_what_only_a_store_or_an_answer_needs(stora
     smaller = packed(encode(KEY, np.zeros(4, np.float32), 1, estimated=True, storage=storage))
     assert smaller.packed is not None
     alone = smaller.alone()
-    assert (alone.packed, alone.text) == (None, None)
+    assert (alone.packed, alone.encoded) == (None, None)
     assert (alone, alone.tokens, alone.tokens_estimated) == (smaller, 1, True)
 
 
@@ -224,9 +224,9 @@ def test_a_vector_is_the_same_whether_its_numbers_are_there_or_their_base64() ->
     alone, (found, _) = decode(key, value, 4), decoded([row((key, value))], 6)
     assert alone is not None
     as_text = found[key]
-    assert (as_text.body, as_text.text) == (None, base64.b64encode(value[12:]))
+    assert (as_text.body, as_text.encoded) == (None, base64.b64encode(value[12:]))
     assert (as_text, hash(as_text), as_text.size_bytes()) == (alone, hash(alone), 16)
-    assert (as_text.alone().body, as_text.alone().text) == (value[12:], None)
+    assert (as_text.alone().body, as_text.alone().encoded) == (value[12:], None)
     assert as_text.alone() == as_text
     for vector in (as_text, alone, as_text.alone()):
         assert is_of(key, vector)

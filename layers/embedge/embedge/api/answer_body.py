@@ -81,9 +81,9 @@ def headers(embedded: Embedded) -> dict[str, str]:
 def _vectors(embedded: Embedded) -> list[Part]:
     """Return each vector's numbers. One that stands more than once is written once."""
     if embedded.encoding == "base64" and embedded.dimensions == embedded.vectors[0].dimensions:
-        texts = [vector.text for vector in embedded.vectors]
-        if all(texts):  # as mostly: all are written already
-            return cast("list[Part]", texts)
+        encoded = [vector.encoded for vector in embedded.vectors]
+        if all(encoded):  # as mostly: all are written already
+            return cast("list[Part]", encoded)
     places = list(map(id, embedded.vectors))
     written = {
         place: _written(vector, embedded) for place, vector in dict(zip(places, embedded.vectors, strict=True)).items()

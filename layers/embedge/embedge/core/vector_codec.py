@@ -45,7 +45,7 @@ FloatVectors: TypeAlias = "np.typing.NDArray[np.float32]"  # shape (inputs, dime
 class StoredVector:
     """One vector in its stored form, checked: `head` is its header, `body` its numbers.
 
-    `text` is the vector as OpenAI's base64; one of `body` and `text` may be missing, and is made where it is asked for.
+    `encoded` is the vector as OpenAI's base64. One of these two may be missing, and is made where it is asked for.
     `expires_s` is when the entry that it was read from expires, 0 where that is kept elsewhere, and `packed` the whole
     for a store, where that is worth it. Two are equal where header and numbers are. Final, and not frozen: making a
     frozen one takes three times as long.
@@ -58,7 +58,7 @@ class StoredVector:
     tokens_estimated: Final[bool]
     expires_s: Final[int] = 0
     packed: Final[bytes | None] = None
-    text: Final[bytes | memoryview | None] = field(default=None, repr=False)
+    encoded: Final[bytes | memoryview | None] = field(default=None, repr=False)
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -70,7 +70,7 @@ class StoredVector:
 
     def numbers(self) -> bytes:
         """Return the numbers' bytes."""
-        return pybase64.b64decode(self.text or b"", None, True) if self.body is None else self.body
+        return pybase64.b64decode(self.encoded or b"", None, True) if self.body is None else self.body
 
     def size_bytes(self) -> int:
         """Return how many bytes they are."""
@@ -84,8 +84,8 @@ class StoredVector:
 
     def base64(self) -> bytes | memoryview:
         """Return the vector as OpenAI's base64: float32, little-endian."""
-        if self.text is not None:
-            return self.text
+        if self.encoded is not None:
+            return self.encoded
         if _width(self.head[1]) == 2:  # noqa: PLR2004 (as above)
             return pybase64.b64encode(self.floats().astype("<f4").tobytes())
         return pybase64.b64encode(self.numbers())
@@ -96,7 +96,7 @@ class StoredVector:
 
     def alone(self) -> "StoredVector":
         """Return the same with its numbers alone: without what only a store needs, or an answer."""
-        if self.packed is None and self.text is None:
+        if self.packed is None and self.encoded is None:
             return self
         return StoredVector(self.head, self.numbers(), self.dimensions, self.tokens, self.tokens_estimated)
 
@@ -122,9 +122,9 @@ def encode(key: bytes, vector: FloatVector, tokens: int, *, estimated: bool, sto
     form = _HALF if storage == "f16" and bool(np.all(np.abs(vector) <= _LARGEST_HALF)) else 0
     body = np.ascontiguousarray(vector, dtype="<f2" if form == _HALF else "<f4").tobytes()
     head = _HEADER.pack(_VERSION, form, dimensions, tokens | (_ESTIMATED if estimated else 0), 0)[:_SUMMED_BYTES]
-    text = pybase64.b64encode(body)
-    head += _sum(key, head, text).to_bytes(4, "little")
-    return StoredVector(head, body, dimensions, tokens, estimated, text=None if form else text)
+    encoded = pybase64.b64encode(body)
+    head += _sum(key, head, encoded).to_bytes(4, "little")
+    return StoredVector(head, body, dimensions, tokens, estimated, encoded=None if form else encoded)
 
 
 def packed(stored: StoredVector) -> StoredVector:
@@ -151,11 +151,11 @@ def decode(key: bytes, value: bytes, dimensions: int, expires_s: int = 0) -> Sto
         if unpacked is None:
             return None
         head, body = bytes((version, form)) + head[2:], unpacked
-    text = pybase64.b64encode(body) if version == _VERSION else None
-    if len(body) != dimensions * _width(form) or tag != _tag(key, head, body, text):
+    encoded = pybase64.b64encode(body) if version == _VERSION else None
+    if len(body) != dimensions * _width(form) or tag != _tag(key, head, body, encoded):
         return None
     tokens, estimated = tagged & ~_ESTIMATED, bool(tagged & _ESTIMATED)
-    return StoredVector(head, body, dimensions, tokens, estimated, expires_s, None, None if form else text)
+    return StoredVector(head, body, dimensions, tokens, estimated, expires_s, None, None if form else encoded)
 
 
 def decode_all(rows: Iterable[Row], dimensions: int, now_s: float, vectors: dict[bytes, StoredVector]) -> int:
@@ -166,29 +166,29 @@ def decode_all(rows: Iterable[Row], dimensions: int, now_s: float, vectors: dict
     (usual,) = _WORD.unpack(_KIND.pack(_VERSION, 0, dimensions))
     size_chars = -(-4 * dimensions // 3) * 4
     corrupt = 0
-    for key, head, text, expires_s in rows:
+    for key, head, encoded, expires_s in rows:
         if expires_s <= now_s:
             continue
         kind, tagged, tag = _WORDS.unpack(head) if len(head) == HEAD_BYTES else (None, 0, 0)
-        if kind != usual or len(text) != size_chars:
-            vector = _decode_text(key, head, text, dimensions, expires_s)
+        if kind != usual or len(encoded) != size_chars:
+            vector = _decode_encoded(key, head, encoded, dimensions, expires_s)
             if vector is None:
                 corrupt += 1
             else:
                 vectors[key] = vector
-        elif tag != crc32(text, crc32(key + head[:_SUMMED_BYTES])):
+        elif tag != crc32(encoded, crc32(key + head[:_SUMMED_BYTES])):
             corrupt += 1
         else:
             tokens, estimated = (tagged & ~_ESTIMATED, True) if tagged >= _ESTIMATED else (tagged, False)
-            vectors[key] = StoredVector(head, None, dimensions, tokens, estimated, expires_s, None, text)
+            vectors[key] = StoredVector(head, None, dimensions, tokens, estimated, expires_s, None, encoded)
     return corrupt
 
 
-def _decode_text(
-    key: bytes, head: bytes, text: bytes | memoryview, dimensions: int, expires_s: int
+def _decode_encoded(
+    key: bytes, head: bytes, encoded: bytes | memoryview, dimensions: int, expires_s: int
 ) -> StoredVector | None:
     try:
-        return decode(key, head + pybase64.b64decode(text, None, True), dimensions, expires_s)
+        return decode(key, head + pybase64.b64decode(encoded, None, True), dimensions, expires_s)
     except ValueError:
         return None
 
@@ -196,14 +196,14 @@ def _decode_text(
 def is_of(key: bytes, vector: StoredVector) -> bool:
     """Tell whether a vector was encoded for this key."""
     body = b"" if vector.body is None else vector.body
-    return _HEADER.unpack(vector.head)[4] == _tag(key, vector.head, body, vector.text)
+    return _HEADER.unpack(vector.head)[4] == _tag(key, vector.head, body, vector.encoded)
 
 
-def _tag(key: bytes, head: bytes, body: bytes, text: bytes | memoryview | None) -> int | None:
-    """Return what the last four bytes of a header should be; `text` is the body's base64, where that is known."""
+def _tag(key: bytes, head: bytes, body: bytes, encoded: bytes | memoryview | None) -> int | None:
+    """Return what the last four bytes of a header should be; `encoded` is the body's base64, where that is known."""
     version, form = head[0], head[1]
     if version == _VERSION:
-        return _sum(key, head[:_SUMMED_BYTES], pybase64.b64encode(body) if text is None else text)
+        return _sum(key, head[:_SUMMED_BYTES], pybase64.b64encode(body) if encoded is None else encoded)
     if version == _VERSION_OF_BYTES:
         return _sum(key, head[:_SUMMED_BYTES], body)
     return int.from_bytes(key[:4], "little") if version == _VERSION_UNSUMMED and form == 0 else None
