@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embedge.adapters import rates_gcra
 from embedge.adapters.rates_gcra import GcraRates
 from embedge.core.request import NO_LIMIT, Limits, Principal
 from embedge.errors import RequestRateLimited
@@ -115,6 +116,21 @@ async def test_an_admission_is_at_most_two_writes_and_one_for_who_knows_that_it_
         before = len(gate.table.sent)
         assert await gate.knock(0, principal(100))
         assert len(gate.table.sent) - before == 1
+
+
+async def test_of_too_many_tenants_the_one_that_asked_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates_gcra, "_MOST_REMEMBERED", 2)
+    gate = Gate(1)
+
+    async def writes_for(tenant: str) -> int:
+        before = len(gate.table.sent)
+        assert await gate.knock(0, principal(100, tenant))
+        return len(gate.table.sent) - before
+
+    for tenant in ("a", "b", "a", "c"):
+        await writes_for(tenant)
+    # Who is forgotten is a stranger again, and its first write has to hear how busy it is.
+    assert [await writes_for(tenant) for tenant in ("a", "c", "b")] == [1, 1, 2]
 
 
 @settings(deadline=None)
