@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -73,6 +74,18 @@ async def test_only_what_has_changed_is_read_anew() -> None:
     process.control.queried.clear()
     assert [await process.sees(name) for name in names] == [None] * 7 + ["2"] + [None] * 12
     assert process.control.queried == ["CHANGES", names[7]] or process.control.queried.count(names[7]) == 1
+
+
+async def test_what_is_known_of_several_comes_in_the_order_that_it_is_asked_for_in() -> None:
+    process, names = Process(), ("TENANT#b", "TENANT#c", "TENANT#a")
+    for name in names:
+        await process.says(f"of {name}", name)
+    assert process.kept.all_known(names) is None
+    for name in names:
+        await process.sees(name)
+    for order in permutations(names):
+        assert process.kept.all_known(order) == tuple({"CONF": f"of {name}"} for name in order)
+    assert process.kept.all_known((*names, "TENANT#d")) is None
 
 
 @pytest.mark.parametrize("frozen_s", [16, 3_600, 86_400 * 30])
