@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,39 @@ async def test_asking_counts_against_the_rate_of_requests() -> None:
     refused = await get(caller)
     assert (refused.status_code, error_of(refused)["code"]) == (429, "rate_limit_exceeded")
     assert refused.headers["retry-after"]
+
+
+async def test_asking_takes_nothing_of_any_model_s_rate_and_shows_what_is_left_of_each() -> None:
+    models = {
+        "text-*": {"requests_per_minute": 1, "tokens_per_minute": 1_000},
+        "*": {"requests_per_minute": 2},
+        "other": {"tokens_per_minute": 50},
+    }
+    caller = Caller()
+    caller.world.control.documents["TENANT#acme", "CONF"] = json.dumps({"version": 1, "model_rates": models})
+
+    async def left() -> list[tuple[str, str, int, int]]:
+        rates = (await answer(caller))["model_rates"]
+        return [(one["models"], one["kind"], one["limit_per_minute"], one["left"]) for one in rates]
+
+    for _ in range(3):  # more often than the models may be asked
+        assert await left() == [
+            ("text-*", "requests", 1, 1),
+            ("*", "requests", 2, 2),
+            ("text-*", "tokens", 1_000, 1_000),
+            ("other", "tokens", 50, 50),
+        ]
+    embedded, refused = await caller.ask(["a text"]), await caller.ask(["a text"])
+    assert (embedded.status_code, refused.status_code) == (200, 429)
+    tokens_left = int(embedded.headers["x-ratelimit-remaining-tokens"])
+    assert tokens_left < 1_000
+    for _ in range(3):
+        assert await left() == [
+            ("text-*", "requests", 1, 0),
+            ("*", "requests", 2, 1),
+            ("text-*", "tokens", 1_000, tokens_left),
+            ("other", "tokens", 50, 50),
+        ]
 
 
 async def test_a_ledger_out_of_reach_is_a_503_that_names_no_table() -> None:
