@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from functools import cache
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.local.minilm import InputTooLong, MiniLM, _gelu
+from infra.local.minilm import Floats, InputTooLong, MiniLM, _gelu
 from infra.local.model_files import MAX_TOKENS, weights
 
 # The first and last three components, by transformers' BertModel on torch 2.13 from the same weights.
@@ -124,10 +123,20 @@ def test_any_text_gives_a_finite_unit_vector(texts: list[str]) -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
-def test_a_core_embeds_tens_of_texts_a_second(model: MiniLM) -> None:
-    texts = passages(64, (20, 50))
-    model.embed(texts[:16])
-    started = time.process_time()
+def test_a_batch_is_multiplied_in_few_pieces_and_without_padding(
+    model: MiniLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = passages(40, (2, 50))
+    tokens, longest = sum(map(model.tokens, texts)), max(map(model.tokens, texts))
+    matmul, multiplied = np.matmul, list[tuple[int, int]]()
+
+    def counted(x: Floats, weight: Floats, *, out: Floats) -> Floats:
+        multiplied.append((len(x), weight.size))
+        return matmul(x, weight, out=out)
+
+    monkeypatch.setattr(np, "matmul", counted)
     model.embed(texts)
-    assert len(texts) / (time.process_time() - started) > 30
+    # Queries, keys and values, what attention gives, and twice a width of four: the matrices of six layers.
+    assert sum(rows * size for rows, size in multiplied) == tokens * 6 * (3 + 1 + 2 * 4) * 384**2
+    pieces = -(-tokens // (1024 - longest))  # as few as hold 1024 tokens each, when no text is cut
+    assert len(multiplied) <= pieces * 6 * 4
