@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.local.minilm import Floats, InputTooLong, MiniLM, _gelu
+from infra.local.minilm import InputTooLong, MiniLM
+from infra.local.minilm_layers import Floats, gelu
 from infra.local.model_files import MAX_TOKENS, weights
 
 # The first and last three components, by transformers' BertModel on torch 2.13 from the same weights.
@@ -112,7 +113,7 @@ def test_gelu_is_exact_to_the_rounding_of_float32() -> None:
     x = values.astype(np.float32).reshape(1, -1)
     exact = np.array([float(v) * 0.5 * math.erfc(-float(v) / math.sqrt(2)) for v in x[0]])
     result = x.copy()
-    _gelu(result, np.zeros(x.shape[1], np.float32))
+    gelu(result, np.zeros(x.shape[1], np.float32))
     assert np.max(np.abs(result[0] - exact) / np.maximum(1, np.abs(exact))) < 2e-7
 
 
