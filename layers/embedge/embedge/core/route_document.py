@@ -13,35 +13,26 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
+from pydantic import Field, ValidationError
 from typing_extensions import override
 
 from embedge.core.address import wrong_url
 from embedge.core.route import (
     MAX_DIMENSIONS,
     Admit,
-    CallLimits,
-    KeyHeader,
-    ProviderName,
     Route,
     Space,
     Storage,
-    Target,
     TokenInputs,
     Tokenizer,
     TokenizerFamily,
-    TransportName,
     Verified,
 )
-from embedge.core.wire_formats import WIRE_FORMATS, misfits
+from embedge.core.target_document import Name, Price, Strict, TargetDocument, nano_usd
+from embedge.core.wire_formats import misfits
 from embedge.errors import InvalidValue
-
-_Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
-_Seconds = Annotated[float, Field(gt=0, le=900)]
-_NANO = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +48,9 @@ class Problem:
         return f"{'.'.join(map(str, self.path)) or 'document'}: {self.text}"
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class _Space(_Document):
-    model: _Name
-    revision: _Name
+class _Space(Strict):
+    model: Name
+    revision: Name
     dimensions: Annotated[int, Field(ge=1, le=MAX_DIMENSIONS)]
     normalised: bool = True
     prompt: Annotated[str, Field(max_length=2000)] = ""
@@ -71,100 +58,36 @@ class _Space(_Document):
     storage: Storage = "f32"
 
 
-class _Tokenizer(_Document):
+class _Tokenizer(Strict):
     family: TokenizerFamily
     file: str | None = None
 
 
-class _Limits(_Document):
-    # OpenAI's own limits (API reference, read 2026-08), or the wire format's; a self-hosted server's are smaller.
-    inputs: Annotated[int, Field(ge=1, le=2048)] | None = None
-    tokens: Annotated[int, Field(ge=1)] = 300_000
-    body_bytes: Annotated[int, Field(ge=1)] = 4_000_000
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-
-    def of(self, provider: ProviderName) -> CallLimits:
-        return CallLimits(
-            inputs=self.inputs or WIRE_FORMATS[provider].inputs,
-            tokens=self.tokens,
-            body_bytes=self.body_bytes,
-            concurrency=self.concurrency,
-        )
-
-
-class _Target(_Document):
-    id: _Name
-    provider: ProviderName
-    transport: TransportName
-    endpoint: _Name
-    model: _Name | None = None
-    secret: Annotated[str, Field(pattern=r"^(env|secretsmanager|ssm):[A-Za-z0-9/_+=.@-]+$")] | None = None
-    price_usd_per_million_tokens: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=9)]
-    limits: _Limits = _Limits()
-    priority: int = 0
-    connect_timeout_s: _Seconds = 2.0
-    read_timeout_s: _Seconds = 20.0
-    weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    key_header: KeyHeader = "authorization"
-    private: bool = False
-    http2: bool = False
-    inference_component: _Name | None = None
-    target_variant: _Name | None = None
-    reload: Annotated[str, Field(max_length=200, pattern=r"^/[\x21-\x7e]*$")] | None = None
-    disabled: Annotated[str, Field(min_length=1, max_length=300)] | None = None
-
-    @field_serializer("price_usd_per_million_tokens")
-    def _plainly(self, price: Decimal) -> str:
-        return format(price.normalize(), "f")
-
-    def target(self, model: str) -> Target:
-        return Target(
-            id=self.id,
-            provider=self.provider,
-            transport=self.transport,
-            endpoint=self.endpoint.rstrip("/"),
-            model=self.model or model,
-            secret=self.secret,
-            price_nano_usd_per_million_tokens=int(self.price_usd_per_million_tokens * _NANO),
-            limits=self.limits.of(self.provider),
-            priority=self.priority,
-            connect_timeout_s=self.connect_timeout_s,
-            read_timeout_s=self.read_timeout_s,
-            weight=self.weight,
-            key_header=self.key_header,
-            private=self.private,
-            http2=self.http2,
-            inference_component=self.inference_component,
-            target_variant=self.target_variant,
-            reload=self.reload,
-        )
-
-
-class _Verified(_Document):
+class _Verified(Strict):
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     at: Annotated[str, Field(min_length=1, max_length=40)]
     forced: bool = False
 
 
-class _Route(_Document):
-    alias: _Name
-    names: tuple[_Name, ...] = ()
+class _Route(Strict):
+    alias: Name
+    names: tuple[Name, ...] = ()
     space: _Space
-    targets: Annotated[tuple[_Target, ...], Field(max_length=8)] = ()
+    targets: Annotated[tuple[TargetDocument, ...], Field(max_length=8)] = ()
     max_input_tokens: Annotated[int, Field(ge=1, le=10_000_000)]
     tokenizer: _Tokenizer | None = None
     token_inputs: TokenInputs = "refused"
     reducible: bool = False
     shared: bool = False
     ttl_s: Annotated[int, Field(ge=60, le=3650 * 86_400)] = 30 * 86_400
-    owned_by: _Name = "embedge"
+    owned_by: Name = "embedge"
     created_s: Annotated[int, Field(ge=0, le=2**53)] = 0
     embeds: bool = True
     hedged: bool = False
     stampede_lease: bool = False
     first_writer: bool = False
     admit: Admit = "economic"
-    value_usd_per_million_tokens: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=9)] | None = None
+    value_usd_per_million_tokens: Price | None = None
     # Where its dimensions, limits and prices stand, and when they were read; for people.
     sources: tuple[Annotated[str, Field(min_length=1, max_length=300)], ...] = ()
     verified: _Verified | None = None
@@ -197,6 +120,7 @@ class _Route(_Document):
             yield Problem(("targets",), "a model that embeds needs at least one that is not disabled")
 
     def route(self) -> Route:
+        value = self.value_usd_per_million_tokens
         serving = (target.target(self.space.model) for target in self.targets if target.disabled is None)
         return Route(
             alias=self.alias,
@@ -217,12 +141,8 @@ class _Route(_Document):
             stampede_lease=self.stampede_lease,
             first_writer=self.first_writer,
             admit=self.admit,
-            value_nano_usd_per_million_tokens=_nano_usd(self.value_usd_per_million_tokens),
+            value_nano_usd_per_million_tokens=None if value is None else nano_usd(value),
         )
-
-
-def _nano_usd(usd: Decimal | None) -> int | None:
-    return None if usd is None else int(usd * _NANO)
 
 
 @dataclass(frozen=True, slots=True)
