@@ -16,7 +16,7 @@ from benchmarks.sources import Source, copyrights, man_pages, packages
 from embedge.adapters.tokenizers_tiktoken import Cl100k, shipped
 from embedge.core import admission_economics as economics
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, StoreUse
-from embedge.core.cache_policy import Terms
+from embedge.core.cache_outlook import Terms
 from embedge.core.cache_replay import Asked, replay
 from embedge.core.route import Admit
 from embedge.core.vector_codec import stored_bytes

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.passages import parse_copyright
 from benchmarks.policies import foresight
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND
-from embedge.core.cache_policy import Terms
+from embedge.core.cache_outlook import Terms
 from embedge.core.cache_replay import Asked, replay
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND, NO_CHARGE, StorePrices, is_explored, is_probed, stakes
 from embedge.core.cache_fuse import CacheFuse
-from embedge.core.cache_policy import CachePolicy, Terms
+from embedge.core.cache_outlook import Terms
+from embedge.core.cache_policy import CachePolicy
 from embedge.core.cache_replay import Asked, Outcome, replay
 from embedge.core.sightings import MOST_COUNTED, Seen, Sightings
 from embedge.core.vector_codec import StoredVector, encode

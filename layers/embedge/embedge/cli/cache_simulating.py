@@ -10,7 +10,7 @@ import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from embedge.core.admission_economics import DYNAMODB_ON_DEMAND
-from embedge.core.cache_policy import Terms
+from embedge.core.cache_outlook import Terms
 from embedge.core.cache_replay import Asked, Outcome, replay
 from embedge.core.metering import BYTES_PER_TOKEN_ESTIMATE
 from embedge.core.route import MAX_DIMENSIONS, Admit, Storage

@@ -7,101 +7,23 @@ ever depends on it. All is kept per process, and nothing of it is lost that matt
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from embedge.core import admission_economics as economics
-from embedge.core.admission_economics import NO_CHARGE, Prospects, Stakes, StorePrices, StoreUse
-from embedge.core.cache_fuse import CacheFuse
-from embedge.core.metering import BYTES_PER_TOKEN_ESTIMATE, cost_nano_usd, costs_nano_usd
-from embedge.core.repetition import Repetition
-from embedge.core.route import Admit, Route, Storage
+from embedge.core.admission_economics import NO_CHARGE, StorePrices, StoreUse
+from embedge.core.cache_outlook import Outlook, Scope, Terms
+from embedge.core.metering import costs_nano_usd
 from embedge.core.sightings import MOST_COUNTED, Seen, Sightings
 from embedge.core.vector_codec import StoredVector, packed, stored_bytes
 from embedge.core.wanted import Wanted
 
-_MOST_SCOPES = 1024
-_MANY_BYTES = 1 << 20
-_LEARNED_AT_ONCE = 64
+if TYPE_CHECKING:
+    from embedge.core.route import Admit
 
+_MOST_SCOPES = 1024
 
 # The size of each input in bytes, by its key.
 Sizes: TypeAlias = Callable[[], Mapping[bytes, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a route says to the cache: what to keep, what a hit is worth, and for how long which form is kept."""
-
-    admit: Admit
-    value_nano_usd_per_million_tokens: int
-    dimensions: int
-    storage: Storage
-    ttl_s: int
-
-    @classmethod
-    def of(cls, route: Route) -> "Terms":
-        """Read a route."""
-        return cls(route.admit, route.hit_value(), route.space.dimensions, route.space.storage, route.ttl_s)
-
-    def worth_nano_usd(self, tokens: int) -> int:
-        """Return what a hit of so many tokens saves, before what it costs."""
-        return cost_nano_usd(tokens, self.value_nano_usd_per_million_tokens)
-
-
-@dataclass(frozen=True, slots=True)
-class _Outlook:
-    """What is worth doing with inputs of one size."""
-
-    stakes: Stakes
-    writing_after: tuple[bool, ...]
-    looking: bool
-
-    @classmethod
-    def of(cls, stakes: Stakes, expected: Prospects) -> "_Outlook":
-        return cls(
-            stakes=stakes,
-            writing_after=economics.worth_writing_after(stakes, expected),
-            looking=economics.worth_looking(stakes, expected),
-        )
-
-
-@dataclass(slots=True)
-class _Scope:
-    """What is known of one tenant's inputs on one route."""
-
-    repetition: Repetition = field(default_factory=Repetition)
-    fuse: CacheFuse = field(default_factory=CacheFuse)
-    tokens: float = 1.0
-    bytes: float = float(BYTES_PER_TOKEN_ESTIMATE)
-    terms: Terms | None = None
-    outlooks: dict[int, _Outlook] = field(default_factory=dict[int, _Outlook])
-    learned: int = 0
-
-    def expected_tokens(self, size_bytes: int) -> int:
-        """Return about how many tokens a text has, to three bits: those of one size are decided on together."""
-        tokens = max(1, round(size_bytes * self.tokens / self.bytes))
-        rest = max(0, tokens.bit_length() - 3)
-        return tokens >> rest << rest
-
-    def outlook(self, tokens: int, terms: Terms, prices: StorePrices) -> _Outlook:
-        """Return what is worth doing with inputs of this size, as it was learned a few sightings ago at most."""
-        if self.learned >= _LEARNED_AT_ONCE or self.terms != terms:
-            self.outlooks, self.terms, self.learned = {}, terms, 0
-        if tokens not in self.outlooks:
-            size_bytes = economics.item_bytes(stored_bytes(terms.dimensions, terms.storage))
-            at_stake = economics.stakes(terms.worth_nano_usd(tokens), size_bytes, terms.ttl_s, prices)
-            self.outlooks[tokens] = _Outlook.of(at_stake, self.repetition.prospects(tokens))
-        return self.outlooks[tokens]
-
-    def saw(self, tokens: int, before: int) -> None:
-        self.learned += 1
-        self.repetition.saw(tokens, before)
-
-    def counted(self, tokens: int, size_bytes: int) -> None:
-        self.tokens, self.bytes = self.tokens + tokens, self.bytes + size_bytes
-        if self.bytes > _MANY_BYTES:
-            self.tokens, self.bytes = self.tokens / 2, self.bytes / 2
 
 
 class CachePolicy:
@@ -113,7 +35,7 @@ class CachePolicy:
         self.now_s = now_s
         self.on_fault = on_fault
         self.sightings = Sightings()
-        self._scopes: OrderedDict[tuple[str | None, str], _Scope] = OrderedDict()
+        self._scopes: OrderedDict[tuple[str | None, str], Scope] = OrderedDict()
 
     def weigh(self, wanted: Wanted, tenant: str, held: Collection[bytes] = ()) -> "Weighing":
         """Begin a request. What is `held` in memory needs no store, and says nothing of what one would save."""
@@ -132,7 +54,7 @@ class CachePolicy:
         """Begin a request, given each key once, and where the size of each input in bytes is to be had."""
         known = self._scopes.get(scope)
         if known is None:
-            known = self._scopes[scope] = _Scope()
+            known = self._scopes[scope] = Scope()
         self._scopes.move_to_end(scope)
         if len(self._scopes) > _MOST_SCOPES:
             self._scopes.popitem(last=False)
@@ -142,7 +64,7 @@ class CachePolicy:
 class Weighing:
     """One request: first `keys`, then `found`, then, where there were misses, `worth_keeping`."""
 
-    def __init__(self, policy: CachePolicy, scope: _Scope, terms: Terms, keys: Sequence[bytes], sizes: Sizes) -> None:
+    def __init__(self, policy: CachePolicy, scope: Scope, terms: Terms, keys: Sequence[bytes], sizes: Sizes) -> None:
         """Decide which of these keys are looked up; `sizes` are asked for only where something is learned of them."""
         self._policy = policy
         self._scope = scope
@@ -232,7 +154,7 @@ class Weighing:
         worth = outlook.writing_after[min(self._seen[key].count, MOST_COUNTED - 1)]
         return (worth and not blown) or economics.is_explored(key, outlook.stakes)
 
-    def _outlook(self, key: bytes) -> _Outlook:
+    def _outlook(self, key: bytes) -> Outlook:
         return self._scope.outlook(self._tokens[key], self._terms, self._policy.prices)
 
     def _in_form(self, entry: StoredVector) -> StoredVector:

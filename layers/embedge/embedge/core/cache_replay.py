@@ -11,7 +11,8 @@ import numpy as np
 
 from embedge.core import admission_economics as economics
 from embedge.core.admission_economics import StorePrices, StoreUse
-from embedge.core.cache_policy import CachePolicy, Terms
+from embedge.core.cache_outlook import Terms
+from embedge.core.cache_policy import CachePolicy
 from embedge.core.vector_codec import StoredVector, encode
 
 _ALIAS = "replayed"
