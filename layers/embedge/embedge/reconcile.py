@@ -1,6 +1,7 @@
 """Do the rows of usage say what the log says, and the ledger's charges no less? Compared, told, and what is lost added.
 
-Before that the leases of dead processes are closed: what they had not authorised is their tenants' again.
+Before that the leases of dead processes are closed: what they had not authorised is their tenants' again. After
+it the budgets are measured of tenants that have alarms of their own (`budgets_taken.py`).
 
 The log is read in windows of a quarter of an hour, each when it has been over for another one, and each is counted once
 (`core/usage_repair.py`). A run goes on where the last one stopped; two at once, or one that died in the middle, count
@@ -12,8 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from embedge.core.account import taken_percent
-from embedge.core.balance import Period
+from embedge.budgets_taken import measure_budgets
 from embedge.core.conditional_update import AbsentOr, Applied, Assign, Compare, ConditionalUpdate
 from embedge.core.usage import PARTITION, Counts, RowName, UsageRow
 from embedge.core.usage_groups import total
@@ -101,7 +101,7 @@ async def reconcile(audit: Audit, until_s: float) -> Found:
         found.windows, start_ms = found.windows + 1, window.end_ms
     for tenant in sorted(tenants):
         await _check_charges(audit, tenant, found)
-    await _measure(audit)
+    await measure_budgets(await _watched(audit), audit.sources.items, audit.notices, audit.clock.now_s())
     found.behind_s = max(0, _now_ms(audit) - SETTLED_AFTER_MS - start_ms) // 1000
     _tell(audit, found)
     return found
@@ -176,23 +176,17 @@ async def _check_charges(audit: Audit, tenant: str, found: Found) -> None:
         audit.notices.tell("undercharged", said, {})
 
 
-async def _measure(audit: Audit) -> None:
-    """Say how much of its budgets each tenant has taken that had alarms of its own when it last asked.
+async def _watched(audit: Audit) -> Collection[str]:
+    """Return the tenants that had alarms of their own when they last asked.
 
-    Also of who asks no more: who is blocked cannot, and its alarm is to end when its budget is whole again.
+    Also those that ask no more: who is blocked cannot, and its alarm is to end when its budget is whole again.
     """
     last: dict[str, int] = {}
     for key, item in sorted((await audit.sources.items.query(_STATE)).items()):
         _, _, tenant = key.partition("#")
         if tenant:
             last[tenant] = item.get(_WATCHED, 0)
-    now = datetime.fromtimestamp(audit.clock.now_s(), UTC)
-    for tenant in (name for name, watched in last.items() if watched):
-        balance = (await audit.sources.items.query(tenant)).get("B")
-        if balance is not None:
-            taken = taken_percent(balance, Period(now.year * 12 + now.month, now.toordinal()))
-            for period, percent in taken.items():
-                audit.notices.measure({"tenant": tenant, "period": period}, {"budget_taken_percent": percent})
+    return [name for name, watched in last.items() if watched]
 
 
 async def _over(audit: Audit, window: Window) -> Collection[tuple[str, str]]:
