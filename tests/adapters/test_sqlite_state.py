@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import embedge
 from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
+from embedge.adapters.sqlite_checkpoints import Checkpoints
 from embedge.adapters.sqlite_state import SqliteState
 from embedge.core.conditional_update import Applied, Assign, Attribute, ConditionalUpdate
 from embedge.core.vector_codec import encode
@@ -42,6 +44,8 @@ async def main():
 
 asyncio.run(main())
 """
+
+_INSERT, _ROW = "INSERT INTO t VALUES (?)", (bytes(3000),)
 
 
 def takers(path: Path, count: int) -> list[subprocess.Popen[str]]:
@@ -176,3 +180,51 @@ async def test_many_lookups_let_others_in_between(tmp_path: Path) -> None:
     await cache.get_many([number.to_bytes(32, "big") for number in range(2048)], 2)
     counting.cancel()
     assert turns >= 60
+
+
+async def test_what_many_writes_have_logged_goes_to_its_place_without_another(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    state = SqliteState(path)
+    before_bytes = path.stat().st_size
+    keys = [number.to_bytes(32, "big") for number in range(1000)]
+    entries = {key: encode(key, np.ones(2, np.float32), 1, estimated=False) for key in keys}
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM cache").fetchone() == (0,)  # the last who closes makes one, too
+        await SqliteCache(state, FakeClock(), lambda _: None).put_many(entries, 60)
+        state.close()
+        assert path.stat().st_size > before_bytes
+
+
+def logged(path: Path, rows: int) -> sqlite3.Connection:
+    """Return who has written so many rows, a page each, and makes no checkpoint."""
+    writer = sqlite3.connect(path, isolation_level=None)
+    for statement in ("PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0", "CREATE TABLE t (v)"):
+        writer.execute(statement)
+    writer.execute("BEGIN")
+    writer.executemany(_INSERT, [_ROW] * rows)
+    writer.execute("COMMIT")
+    return writer
+
+
+@pytest.mark.parametrize(("changes", "made"), [(999, False), (1000, True)])
+def test_a_checkpoint_comes_after_a_thousand_changes(tmp_path: Path, changes: int, *, made: bool) -> None:
+    path = tmp_path / "state.db"
+    with closing(logged(path, 100)):
+        before_bytes = path.stat().st_size
+        checkpoints = Checkpoints(path)
+        checkpoints.after(changes)
+        checkpoints.close()
+        assert (path.stat().st_size > before_bytes) == made
+
+
+def test_also_what_is_written_during_a_checkpoint_is_done_so_that_the_log_does_not_grow(tmp_path: Path) -> None:
+    path, log = tmp_path / "state.db", tmp_path / "state.db-wal"
+    with closing(logged(path, 2000)) as writer:
+        checkpoints = Checkpoints(path)
+        checkpoints.after(1000)
+        for _ in range(15):
+            writer.execute(_INSERT, _ROW)
+        checkpoints.close()
+        before_bytes = log.stat().st_size
+        writer.execute(_INSERT, _ROW)
+        assert log.stat().st_size == before_bytes

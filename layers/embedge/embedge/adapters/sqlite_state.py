@@ -1,7 +1,8 @@
 """Where does the laptop keep its state? In one SQLite file, whole after a kill at any moment.
 
 Every call is made in the event loop itself: one row takes some 25 microseconds, a thread would take longer to
-wake, and what is long is done in short pieces, letting others in between. So one connection serves, unlocked.
+wake, and what is long is done in short pieces, letting others in between. So one connection serves, unlocked. Only
+checkpoints, which wait for the disk, are made in a thread (`sqlite_checkpoints.py`).
 """
 
 import sqlite3
@@ -9,15 +10,18 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from embedge.adapters.sqlite_checkpoints import Checkpoints
+
 _WAIT_FOR_OTHER_PROCESSES_S = 5.0
 # With the write-ahead log, NORMAL loses nothing when a process dies; a power cut may take the last commits
 # (https://www.sqlite.org/pragma.html#pragma_synchronous, read 2026-11). A vector of 1536 numbers fits a page; with
-# the larger log and the memory map, 2048 of them are written and read in half the time.
+# the larger log and the memory map, 2048 of them are written and read in half the time. A writer makes a checkpoint
+# itself only where those in the thread do not keep up.
 _SETTINGS = (
     "page_size = 8192",
     "journal_mode = WAL",
     "synchronous = NORMAL",
-    "wal_autocheckpoint = 4000",
+    "wal_autocheckpoint = 16000",
     "mmap_size = 268435456",
 )
 _TABLES = (
@@ -44,6 +48,7 @@ class SqliteState:
         self.connection = sqlite3.connect(
             path, timeout=_WAIT_FOR_OTHER_PROCESSES_S, isolation_level=None, check_same_thread=False
         )
+        self._checkpoints = Checkpoints(path)
         for setting in _SETTINGS:
             self.connection.execute(f"PRAGMA {setting}")
         with self.transaction():
@@ -65,7 +70,9 @@ class SqliteState:
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             raise
+        self._checkpoints.after(self.connection.total_changes)
 
     def close(self) -> None:
         """Close the file."""
+        self._checkpoints.close()
         self.connection.close()
