@@ -10,6 +10,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _PROGRAMS = ("dockerd", "docker", "iptables")
 _OTHER = Path("/var/run/docker.sock")
+# Where it has just made the bridge, an engine says only of what network that is: its own address there is the first.
+_ADDRESSES = "{{(index .IPAM.Config 0).Subnet}} {{(index .IPAM.Config 0).Gateway}}"
 _START_S = 30.0
 _STOP_S = 30.0
 
@@ -99,13 +102,12 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 def _when_ready(folder: Path, process: subprocess.Popen[bytes]) -> Engine:
     socket = folder / "docker.sock"
-    asking = ("docker", "--host", f"unix://{socket}", "network", "inspect", "bridge", "--format")
+    asking = ("docker", "--host", f"unix://{socket}", "network", "inspect", "bridge", "--format", _ADDRESSES)
     deadline = time.monotonic() + _START_S
     while process.poll() is None and time.monotonic() < deadline:
-        done = subprocess.run(
-            (*asking, "{{(index .IPAM.Config 0).Gateway}}"), capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(asking, capture_output=True, text=True, check=False)
         if done.returncode == 0 and done.stdout.strip():
-            return Engine(socket, done.stdout.strip())
+            subnet, *gateway = done.stdout.split()
+            return Engine(socket, gateway[0] if gateway else str(next(ip_network(subnet).hosts())))
         time.sleep(0.1)
     raise AssertionError(f"dockerd did not start:\n{(folder / 'log').read_text()[-2000:]}")
