@@ -80,14 +80,16 @@ def headers(embedded: Embedded) -> dict[str, str]:
 
 def _vectors(embedded: Embedded) -> list[Part]:
     """Return each vector's numbers. One that stands more than once is written once."""
-    if embedded.encoding == "base64" and embedded.dimensions == embedded.vectors[0].dimensions:
-        encoded = [vector.encoded for vector in embedded.vectors]
-        if all(encoded):  # as mostly: all are written already
+    vectors = embedded.vectors
+    as_kept = embedded.encoding == "base64" and embedded.dimensions == vectors[0].dimensions
+    if as_kept:
+        encoded = [vector.encoded for vector in vectors]
+        if all(encoded):  # as those from the table are
             return cast("list[Part]", encoded)
-    places = list(map(id, embedded.vectors))
-    written = {
-        place: _written(vector, embedded) for place, vector in dict(zip(places, embedded.vectors, strict=True)).items()
-    }
+    places = list(map(id, vectors))
+    if as_kept and len(set(places)) == len(vectors):
+        return [vector.base64() for vector in vectors]
+    written = {place: _written(vector, embedded) for place, vector in dict(zip(places, vectors, strict=True)).items()}
     return [written[place] for place in places]
 
 

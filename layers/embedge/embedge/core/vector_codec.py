@@ -88,7 +88,7 @@ class StoredVector:
             return self.encoded
         if _width(self.head[1]) == 2:  # noqa: PLR2004 (as above)
             return pybase64.b64encode(self.floats().astype("<f4").tobytes())
-        return pybase64.b64encode(self.numbers())
+        return pybase64.b64encode(self.body or b"")  # which is there, where that is not
 
     def kept(self) -> bytes:
         """Return what a store is to hold."""
