@@ -86,7 +86,7 @@ def _ours(built: Built, cloud: Cloud, folder: Path) -> Side:
     )
     everyone = folder / "everyone.pem"
     variables = {
-        **dict(re.findall(r"(MALLOC_\w+): \"(\d+)\"", (ROOT / "template.yaml").read_text())),
+        **dict(re.findall(r"((?:MALLOC|OPENBLAS)_\w+): \"(\d+)\"", (ROOT / "template.yaml").read_text())),
         "EMBEDGE_CONTROL_TABLE": "control",
         "EMBEDGE_LEDGER_TABLE": "ledger",
         "EMBEDGE_CACHE_TABLE": "cache",

@@ -5,6 +5,7 @@ By inputs of a request, by dimensions, by routes, and by tenants. In processor t
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -80,7 +81,8 @@ def _panels(kind: Kind, seen: Mapping[int, Mapping[str, float]]) -> list[Panel]:
 def _measured(name: str, size: int) -> Mapping[str, float]:
     with stub_upstream() as port, tempfile.TemporaryDirectory(prefix="growth-") as folder:
         command = [sys.executable, "-m", "benchmarks.growth.cases", name, str(size), str(port), folder]
-        done = subprocess.run(command, cwd=_ROOT, stdout=subprocess.PIPE, check=True)  # noqa: S603 (our own module)
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as wherever the router is started
+        done = subprocess.run(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603 (our own module)
     return json.loads(done.stdout)
 
 

@@ -4,6 +4,7 @@ Import this before all else: what is loaded from here on is what it is for.
 """
 
 import gc
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from embedge.api.compiled_dataclasses import keep_compiled, use_compiled
 _FILE = Path(sys.prefix) / "embedge-dataclasses.bin"
 _taken: dict[str, CodeType] = {}
 
+# More of OpenBLAS's threads wait busily for 0.1 s once numpy is loaded.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 gc.disable()
 _found = use_compiled(_FILE, _taken)
 
