@@ -74,7 +74,12 @@ class Router:
 @asynccontextmanager
 async def router(folder: Path, route: bytes) -> AsyncGenerator[Router]:
     """Build the router on a folder's state, with one route and without limits on what may be used."""
-    settings = Settings(state=folder, limits=_NO_LIMITS, largest_answer_bytes=LARGEST_KEPT_BYTES)
+    settings = Settings(
+        state=folder,
+        limits=_NO_LIMITS,
+        largest_answer_bytes=LARGEST_KEPT_BYTES,
+        requests_per_second_per_address=0,  # all come from one
+    )
     operation = operate_folder(folder, settings)
     await init_keys(operation)
     await operation.control.put(ROUTES, parse_route(route).alias, route.decode())

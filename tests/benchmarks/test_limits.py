@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,3 +38,10 @@ async def test_the_router_in_process_asks_the_stub_once_and_then_knows(tmp_path:
             seen = [await asked.ask(body) for _ in range(2)]
     assert [answer.headers["x-embedge-cache"] for answer in seen] == ["hits=0; misses=3", "hits=3; misses=0"]
     assert seen[0].body_bytes == seen[1].body_bytes > 3 * 16 * 4
+
+
+async def test_as_many_as_one_likes_may_ask_the_router_in_process_at_once(tmp_path: Path) -> None:
+    with stub_upstream() as port:
+        async with router(tmp_path, route(port, 16)) as asked:
+            answers = await asyncio.gather(*(asked.ask(b'{"model": "bench", "input": "one text"}') for _ in range(250)))
+    assert {answer.status for answer in answers} == {200}
