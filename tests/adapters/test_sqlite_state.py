@@ -8,11 +8,13 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import embedge
+from embedge.adapters import sqlite_checkpoints
 from embedge.adapters.cache_sqlite import SqliteCache
 from embedge.adapters.control_sqlite import SqliteControlTable
 from embedge.adapters.ledger_table_sqlite import SqliteLedgerTable
@@ -217,13 +219,37 @@ def test_a_checkpoint_comes_after_a_thousand_changes(tmp_path: Path, changes: in
         assert (path.stat().st_size > before_bytes) == made
 
 
-def test_also_what_is_written_during_a_checkpoint_is_done_so_that_the_log_does_not_grow(tmp_path: Path) -> None:
+class _Overtaken:
+    """A connection whose first checkpoint does not come to what is written meanwhile: somebody reads what was there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(path)
+        self._is_first = True
+
+    def execute(self, statement: str) -> sqlite3.Cursor:
+        if not self._is_first:
+            return self._connection.execute(statement)
+        self._is_first = False
+        with closing(sqlite3.connect(self._path)) as reader, closing(sqlite3.connect(self._path)) as other:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM t").fetchone()
+            other.execute(_INSERT, _ROW)
+            other.commit()
+            return self._connection.execute(statement)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def test_also_what_is_written_during_a_checkpoint_is_done_so_that_the_log_does_not_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, log = tmp_path / "state.db", tmp_path / "state.db-wal"
+    monkeypatch.setattr(sqlite_checkpoints, "sqlite3", SimpleNamespace(connect=_Overtaken))
     with closing(logged(path, 2000)) as writer:
         checkpoints = Checkpoints(path)
         checkpoints.after(1000)
-        for _ in range(15):
-            writer.execute(_INSERT, _ROW)
         checkpoints.close()
         before_bytes = log.stat().st_size
         writer.execute(_INSERT, _ROW)
