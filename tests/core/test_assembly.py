@@ -1,4 +1,4 @@
-"""Is a call billed for what was counted, and a count beyond all belief held to what its inputs can be?"""
+"""Does each input get its own vector, is a call billed for what was counted, and is a count beyond belief held back?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedge.core.assembly import Delivered, billed_tokens, stored_form
+from embedge.core.assembly import Delivered, billed_tokens, in_order, stored_form
 from embedge.core.batching import UpstreamCall
 from embedge.core.metering import credible_tokens
 from embedge.core.vector_codec import MOST_TOKENS
-from embedge.core.wanted import WantedInput
+from embedge.core.wanted import WantedInput, want
+from tests.core.samples import request, route
 
 SIZES = st.lists(st.integers(1, 10_000), min_size=1, max_size=8)
 
@@ -26,6 +27,17 @@ def a_call(*sizes_bytes: int) -> UpstreamCall:
 
 def most(sizes_bytes: list[int]) -> int:
     return sum(map(credible_tokens, sizes_bytes))
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=12), st.integers(1, 4))
+def test_each_input_gets_its_own_vector_however_misses_are_split_over_calls(texts: list[str], per_call: int) -> None:
+    wanted = want(request(*texts), route(), "acme")
+    misses = wanted.without(())
+    calls = [UpstreamCall(misses[start : start + per_call]) for start in range(0, len(misses), per_call)]
+    brought = [np.array([[ord(str(miss.content))] * 2 for miss in call.misses], np.float32) for call in calls]
+    delivered = [Delivered(call, rows, None, 0, "one") for call, rows in zip(calls, brought, strict=True)]
+    vectors = in_order(wanted, stored_form(reversed(delivered), None))
+    assert [vector.floats().tolist() for vector in vectors] == [[ord(text)] * 2 for text in texts]
 
 
 @given(SIZES, st.data())

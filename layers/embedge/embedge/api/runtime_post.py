@@ -1,4 +1,4 @@
-"""How does an answer go back to Lambda? From where its pieces lie, in one call of the system.
+"""How does an answer go back to Lambda? From where its pieces lie, a thousand of them in one call of the system.
 
 The runtime client would have it joined, copy it twice more, and have libcurl send 64 KB at a time: a tenth of what a
 hundred hits take. Both post the same to the same documented interface

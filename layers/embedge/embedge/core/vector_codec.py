@@ -43,9 +43,9 @@ FloatVectors: TypeAlias = "np.typing.NDArray[np.float32]"  # shape (inputs, dime
 
 @dataclass(slots=True, eq=False)
 class StoredVector:
-    """One vector in its stored form, checked: `head` is its header, `body` its numbers.
+    """One vector in its stored form, checked: `head` is its header, `body` its numbers, `encoded` their base64.
 
-    `encoded` is the vector as OpenAI's base64. One of these two may be missing, and is made where it is asked for.
+    Of these two one may be missing, and is made where it is asked for; of a float16, `encoded` always is.
     `expires_s` is when the entry that it was read from expires, 0 where that is kept elsewhere, and `packed` the whole
     for a store, where that is worth it. Two are equal where header and numbers are. Final, and not frozen: making a
     frozen one takes three times as long.
